@@ -193,9 +193,8 @@ class _Tracks:
             names = self.names[output]
             there = [(names[chrom], low, high) for chrom, low, high in intervals if chrom in names]
             if there:
-                row[np.repeat([chrom in names for chrom, *_ in intervals], list(map(len, hidden)))] = read_values(
-                    path, there
-                )
+                in_file = np.repeat([chrom in names for chrom, *_ in intervals], list(map(len, hidden)))
+                row[in_file] = read_values(path, there)
         values[:, unseen] = np.nan
         return values, unseen
 
@@ -235,7 +234,7 @@ class _Tracks:
                     f"{path}: all values of {output} are 0 or unknown",
                     "check data.tracks, data.regions, data.contigs and data.ignore",
                 )
-            if negative and not positive and output.endswith(f".{STRANDS[1]}"):
+            if negative and not positive and self.settings.opposite[k] < k:
                 # Many programs write the minus strand with negative values, to draw it below an axis.
                 self.sign[k], self.found[output] = -1, found._replace(negative=0, positive=negative)
                 checks.add(

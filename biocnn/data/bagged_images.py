@@ -152,9 +152,9 @@ class BaggedImages:
     def _bags(self, images: pd.DataFrame, rows: list[list[int]]) -> pd.DataFrame:
         """Return the table of bags: id, group, what the images of each bag have in common, and their paths."""
         same = [column for column in images if (images.groupby(self.bag)[column].nunique() <= 1).all()]
-        kept = [column for column in same if column not in ("id", self.bag, *OF_IMAGES)]
-        found = images.iloc[[part[0] for part in rows]]
-        found = found[[self.bag, *kept]].rename(columns={self.bag: "id"}).reset_index(drop=True)
+        kept = [column for column in same if column not in ("id", *OF_IMAGES)]
+        found = images.iloc[[part[0] for part in rows]].reset_index(drop=True)
+        found = found[kept].assign(id=found[self.bag])
         found["images"] = [json.dumps(images["image"].iloc[part].tolist()) for part in rows]
         if self.instance_label:
             found["instance_labels"] = [json.dumps(images[self.instance_label].iloc[part].tolist()) for part in rows]

@@ -52,6 +52,11 @@ def test_a_bag_has_one_split_and_may_share_its_group(tmp_path: Path) -> None:
     assert raw.examples[["group", "split"]].to_numpy().tolist() == [["p1", "train"], ["p1", "train"], ["p2", "test"]]
 
 
+def test_groups_may_be_bags(tmp_path: Path) -> None:
+    raw = read(table(tmp_path, group=["g1"] * 2 + ["g2"] * 2 + ["g3"] * 3), bag="group")
+    assert raw.examples["id"].tolist() == raw.examples["group"].tolist() == ["g1", "g2", "g3"]
+
+
 def test_numbers_of_bags_are_read(tmp_path: Path) -> None:
     raw = read(table(tmp_path, age=[3, 3, 4.5, 4.5, "", "", ""], size=[1, 1, 2, 2, 3, 3, 3]), values=["age", "size"])
     np.testing.assert_equal(raw.y, [[3, 1], [4.5, 2], [np.nan, 3]])

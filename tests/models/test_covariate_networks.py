@@ -23,7 +23,8 @@ CODED = [Covariate(name="dose", missing=True), Covariate(name="cells", levels=["
 Z = torch.tensor([[1.5, 0, 1, 0, 0], [0, 1, 0, 0, 1.0]])
 OTHER = torch.tensor([[-1.5, 0, 0, 1, 0], [0, 1, 0, 1, 0.0]])
 NETWORKS = [
-    *(("image", name, dims) for name in suited("models", "image", "vector") for dims in (2, 3)),
+    *(("image", name, 2) for name in suited("models", "image", "vector")),
+    ("image", "ResNet", 3),
     *(("sequence", name, 1) for name in suited("models", "sequence", "vector")),
 ]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import accompanied, experiment, labelled, metadata, predicted, sequences, several, stored, valued
+from tiny import accompanied, experiment, labelled, metadata, predicted, sequences, several, stored
 from torch import nn
 
 from biocnn.apply.variants.scoring import Ensemble
@@ -26,15 +26,14 @@ from biocnn.training.runs import train_run
 CPU = torch.device("cpu")
 SETTINGS = {
     "images": experiment("LeNet5", data="LabelledImages", augment=["flip", "noise"], train={"epochs": 1, "threads": 1}),
-    "values": experiment("LeNet5", data="LabelledImages", train={"epochs": 1, "threads": 1}),
+    "several": experiment("LeNet5", data="LabelledImages", train={"epochs": 1, "threads": 1}),
     "sequences": experiment(
         {"name": "DeepBind", "strands": "both"},
         augment=["reverse_complement"],
         train={"epochs": 1, "threads": 1, "words": "none"},
     ),
 }
-SETTINGS["several"] = SETTINGS["values"]
-RAW = {"images": labelled, "values": valued, "several": several, "sequences": sequences}
+RAW = {"images": labelled, "several": several, "sequences": sequences}
 
 
 def table(dataset: Dataset, rows: np.ndarray) -> pd.DataFrame:

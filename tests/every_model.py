@@ -15,6 +15,7 @@ from biocnn.core.errors import InputError
 SMALL = {
     "AlexNet": {"channels": [3, 4, 5, 6, 7], "hidden": 8},
     "BagNetwork": {"network": {"name": "ResNet", "channels": [4, 5, 6, 7]}, "hidden": 8},
+    "BPNet": {"channels": 5, "kernel_size": 5, "layers": 2, "last_kernel": 3},
     "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
     "CentreNet": {"channels": [4, 5, 6, 7]},
     "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},

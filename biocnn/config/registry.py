@@ -63,6 +63,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "DanQ": Entry("biocnn.models.danq:DanQ", "sequence", "vector"),
         "FCN": Entry("biocnn.models.fcn:FCN", "", "map"),
         "UNet": Entry("biocnn.models.unet:UNet", "", "map"),
+        "BPNet": Entry("biocnn.models.bpnet:BPNet", "sequence", "map"),
         "CentreNet": Entry("biocnn.models.centrenet:CentreNet", "image", "boxes"),
         "ResNet": Entry("biocnn.models.resnet:ResNet", "image", "vector"),
         "LeNet5": Entry("biocnn.models.lenet:LeNet5", "image", "vector"),

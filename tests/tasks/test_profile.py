@@ -12,7 +12,7 @@ from biocnn.augment.move import Moves, Shift, Turn
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
-from biocnn.models import FCN, UNet
+from biocnn.models import FCN, BPNet, UNet
 from biocnn.nn.encode import one_hot
 from biocnn.prediction.model import Model
 from biocnn.tasks import make_task
@@ -73,7 +73,7 @@ def test_augmented_windows_swap_strands_exactly_where_they_are_turned() -> None:
     torch.testing.assert_close(Tracks().warp(y, turn, [6])[0], y[0].flip(1))
 
 
-@pytest.mark.parametrize("kind", [UNet, FCN])
+@pytest.mark.parametrize("kind", [UNet, FCN, BPNet])
 def test_both_strands_of_a_sequence_have_swapped_maps(dataset: Dataset, kind: type) -> None:
     torch.manual_seed(1)
     network = dataset.task.complete(kind(1, 4, 2, strands="both")).eval()

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from biocnn.workflow.simulate import NUCLEUS, PALE, RED, cell, stained
 
-SIDE, DONORS, CELLS = 40, 19, 20  # of images, donors, cells of each; the last donor is not annotated
+SIDE, DONORS, CELLS = 40, 37, 10  # of images, donors, cells of each; the last donor is not annotated
 TYPES, GRADES = ("lymphocyte", "monocyte", "neutrophil"), ("none", "few", "many")  # of cells, of their granules
 UNKNOWN = np.array([0.1, 0.1, 0.2, 0.3])  # shares of unknown types, vacuoles, granules, sizes of the nucleus
 
@@ -17,7 +17,7 @@ UNKNOWN = np.array([0.1, 0.1, 0.2, 0.3])  # shares of unknown types, vacuoles, g
 def simulate_leukocytes(folder: str | Path, seed: int) -> None:
     """Write pictures of single white blood cells, and a table with several findings about each, some unknown.
 
-    ``images/`` holds 360 RGB images of 40 x 40 pixels from 18 donors that differ in staining. ``cells.csv`` has the
+    ``images/`` holds 360 RGB images of 40 x 40 pixels from 36 donors that differ in staining. ``cells.csv`` has the
     columns image, group (donor), type (lymphocyte, monocyte, neutrophil), vacuoles (0, 1), granules (none, few, many)
     and nucleus (its share of the area of the cell); a tenth to a third of the cells of a column are empty. ``new/``
     holds 3 images of another donor.
@@ -35,7 +35,7 @@ def simulate_leukocytes(folder: str | Path, seed: int) -> None:
     rows: list[tuple[object, ...]] = []
     for donor in range(DONORS):
         rng = np.random.default_rng([seed, 4, donor])
-        stain, tint, new = rng.uniform(0.7, 1.1), rng.uniform(0.85, 0.97, 3), donor == DONORS - 1
+        stain, tint, new = rng.uniform(0.7, 1.1), rng.uniform(0.8, 0.92, 3), donor == DONORS - 1
         for number in range(3 if new else CELLS):
             name = f"{'new' if new else 'images'}/donor{donor + 1}_cell{number + 1}.tif"
             light, findings = _leukocyte(stain, rng)

@@ -99,7 +99,10 @@ def test_every_rule_runs_with_hostile_names_and_executes_none_of_them(hostile: P
     assert given["apply"]["images"] == f"{root}/{HOSTILE} images"
     assert steps["scan"]["config"]["settings"]["scan"]["contigs"] == CONTIGS
     assert steps["variants"]["config"]["settings"]["variants"]["maps"] == MAPS
-    assert snakemake(hostile, "--dry-run").count("Nothing to be done") == 1
+    again = snakemake(hostile)
+    assert again.count("Nothing to be done") == 1
+    for printed in (text, again):
+        assert printed.endswith("\nReports: results/index.html\n")
 
 
 def test_the_command_in_a_report_reruns_the_experiment(hostile: Path, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 from biocnn.apply.covariates import NewCovariates
 from biocnn.apply.images import APPLY, Applied, New, apply_each
 from biocnn.apply.vectors import unseen
-from biocnn.core.errors import InputError, nearest
-from biocnn.data.image_pairs import read_table
+from biocnn.core.errors import InputError
+from biocnn.data.image_pairs import check_columns, read_table
 from biocnn.io.image_paths import image_paths
 from biocnn.prediction.bags import predict_bag
 from biocnn.prediction.compatibility import Note, agree
@@ -48,10 +48,7 @@ def apply_bags(
         if source.suffix.lower() not in TABLES:
             raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(TABLES)}, or a folder of bags")
         rows = read_table(table, ["image"])
-        if column not in rows:
-            raise InputError(f"{table}: no column {column!r} in its first line", nearest(column, rows))
-        if len(empty := rows.index[rows[column] == ""]):
-            raise InputError(f"{table} line {empty[0]}: no {column}", "name the bag of each image")
+        check_columns(rows, table, [column])
         bags = {
             name: [source.parent / path for path in part["image"]] for name, part in rows.groupby(column, sort=False)
         }

@@ -10,7 +10,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.doctor import examine
-from biocnn.data.image_pairs import read_rows
+from biocnn.data.image_pairs import check_columns, read_rows
 from biocnn.data.labelled_images import LabelledImages
 from biocnn.data.raw import Raw
 
@@ -105,11 +105,10 @@ class BaggedImages:
     def _check_table(self) -> None:
         """Refuse a table without bags, or with images of one bag that differ in what must be the same."""
         table = read_rows(self.table)
-        for column in (self.bag, *([self.instance_label] if self.instance_label else [])):
-            if column not in table:
-                raise InputError(f"{self.table}: no column {column!r} in its first line", nearest(column, table))
-        if len(empty := table.index[table[self.bag] == ""]):
-            raise InputError(f"{self.table} line {empty[0]}: no {self.bag}", "name the bag of each image")
+        check_columns(table, self.table, ["image", self.bag])
+        if self.instance_label and self.instance_label not in table:
+            message = f"{self.table}: no column {self.instance_label!r} in its first line"
+            raise InputError(message, nearest(self.instance_label, table))
         given = table.get(self.instance_label, pd.Series(dtype=object))
         if len(wrong := given[~given.isin(["0", "1", ""])]):
             raise InputError(
@@ -128,8 +127,7 @@ class BaggedImages:
                     f"{before} for the same {self.bag} {bag!r}",
                     f"give all images of a {self.bag} the same {column}, or name other columns in data",
                 )
-        twice = table.duplicated([self.bag, "image"]) if "image" in table else pd.Series(dtype=bool)
-        for line in table.index[twice][:1]:
+        for line in table.index[table.duplicated([self.bag, "image"])][:1]:
             message = f"image {table.loc[line, 'image']!r} is already in {self.bag} {table.loc[line, self.bag]!r}"
             raise InputError(f"{self.table} line {line}: {message}", "list each image of a bag once")
 

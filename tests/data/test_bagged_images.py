@@ -77,7 +77,7 @@ def test_bags_may_have_outputs_of_several_kinds(tmp_path: Path) -> None:
         ),
         ({"split": ["train", "test", *["val"] * 5]}, ["line 3: split 'test', but 'train' in line 2"]),
         ({"group": ["x", "x", "y", "z", "y", "y", "y"]}, ["line 5: group 'z', but 'y' in line 4"]),
-        ({"bag": ["s1", "s1", "", *["s2"] * 4]}, ["line 4: no bag"]),
+        ({"bag": ["s1", "s1", "", *["s2"] * 4]}, ["line 4: bag ''"]),
         ({"cell": ["1", "0", "2", *["0"] * 4]}, ["line 4: cell '2'", "allowed: 1"]),
         ({"image": ["a.tif", "a.tif", *"bcdef"]}, ["line 3: image 'a.tif' is already in bag 's1'"]),
     ],

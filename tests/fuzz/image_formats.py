@@ -160,6 +160,22 @@ def read_labelled_table(path: Path) -> None:
     LabelledImages(table=path).read(1, Checks()).x(0)
 
 
+def bag_table(folder: Path) -> Path:
+    pictures(folder)
+    path = folder / "bags.csv"
+    path.write_text(
+        "image,bag,label,cell\n" + "".join(f"i{i}.png,b{i // 2},{'ab'[i // 2]},{i % 2}\n" for i in range(4))
+    )
+    return path
+
+
+def read_bag_table(path: Path) -> None:
+    from biocnn.core.checks import Checks
+    from biocnn.data.bagged_images import BaggedImages
+
+    BaggedImages(table=path, instance_label="cell").read(1, Checks()).x(0)
+
+
 def pair_table(folder: Path) -> Path:
     pictures(folder)
     path = folder / "pairs.csv"
@@ -267,6 +283,7 @@ IMAGE_FORMATS: dict[str, Target] = {
     "image table": Target(pictures, read_pictures, "text", 6),
     "mask": Target(mask, read_mask, weight=3),
     "labelled table": Target(labelled_table, read_labelled_table, "text", 4),
+    "bag table": Target(bag_table, read_bag_table, "text", 4),
     "pair table": Target(pair_table, read_pair_table, "text", 4),
     "labelled npz": Target(labelled_npz, read_labelled_npz, weight=6),
     "box table": Target(box_table, read_boxes, "text", 4),

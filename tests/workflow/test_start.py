@@ -129,6 +129,12 @@ def test_nothing_to_learn_from(capsys: pytest.CaptureFixture) -> None:
         assert message in capsys.readouterr().err
 
 
+def test_a_table_that_cannot_be_read_is_named_with_the_reason(capsys: pytest.CaptureFixture) -> None:
+    Path("table.csv").write_text("image;label\na.png;x\n")
+    assert cli.main(["start"]) == 2
+    assert "(table.csv: columns separated by semicolons; save it with commas or tabs)" in capsys.readouterr().err
+
+
 def test_an_experiment_is_never_overwritten(capsys: pytest.CaptureFixture) -> None:
     genome("g.fa")
     peaks("Reb1.bed")

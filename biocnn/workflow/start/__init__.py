@@ -39,7 +39,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     items = list(look([_seen(path) for path in files] or entries_of(Path())))
     proposals = {one.words: one for one in propose(items)}
     if not proposals:
-        told = "; ".join(f"{item.path}: {item.kind or 'not recognised'}" for item in items) or "no files"
+        told = "; ".join(f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items) or "no files"
         raise InputError(f"nothing that can be learned from ({told})", NOTHING)
     words = dict.fromkeys(proposals, "")
     proposal = proposals[ask.choose("What is to be predicted?", words) if len(words) > 1 else next(iter(words))]
@@ -51,7 +51,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
         log.info("%s: %s", item.path, item.kind)
     draft = settle(proposal, ask)
     command = f"biocnn run {out} --cores {os.cpu_count()}"
-    left = [f"{item.path}: not used" for item in items if item not in proposal.used]
+    left = [f"{one.path}: {one.fault or 'not used'}" for one in items if one not in proposal.used]
     left[MOST:] = [f"... and {len(left) - MOST} more files"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
     head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]

@@ -18,6 +18,7 @@ from biocnn.io.kinds import SUFFIXES, is_zarr
 from biocnn.io.labelled_npz import LabelledNpz
 
 BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # first bytes, in either byte order
+TABLES = (".csv", ".tsv", ".tab")
 BEDS = (".bed", ".narrowpeak", ".broadpeak")
 STARTS = {">": "fasta", "##fileformat=VCF": "vcf", "BCF": "vcf", "MEME version": "meme"}
 INDICES = (".fai", ".gzi", ".tbi", ".csi", ".yaml", ".yml")  # beside data, and experiments
@@ -33,11 +34,12 @@ DEEP = 2  # levels of folders that are searched
 
 @dataclass(frozen=True)
 class Item:
-    """A file or folder, what it is ("" if unknown), and the columns of a table."""
+    """A file or folder, what it is ("" if unknown), the columns of a table, and why a table cannot be read."""
 
     path: Path
     kind: str
     columns: tuple[str, ...] = ()
+    fault: str = ""
 
     @property
     def role(self) -> str:
@@ -109,16 +111,20 @@ def _file(path: Path) -> Item:
         return Item(path, "bed")
     if path.stat().st_size > LARGE:
         return Item(path, "")
-    with suppress(InputError, ValueError):
-        if name.endswith(".json"):
+    if name.endswith(".json"):
+        with suppress(ValueError, AttributeError):
             return Item(path, "coco" if {"images", "annotations"} <= json.loads(path.read_text("utf-8")).keys() else "")
+    fault = ""
+    try:
         columns = tuple(read_rows(path).columns)
         if {"image", "sequence", "id"} & {*columns}:
             return Item(path, "table", columns)
+    except InputError as error:
+        fault = f"{error.message.removeprefix(f'{path}: ')}; {error.remedy}" if name.endswith(TABLES) else ""
     with suppress(InputError):
         read_bed(path)
         return Item(path, "bed")
-    return Item(path, "")
+    return Item(path, "", fault=fault)
 
 
 def _start(path: Path) -> bytes:

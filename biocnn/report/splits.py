@@ -10,6 +10,7 @@ _KINDS = {
     "reverse_complement": ("Reverse complement", "its reverse complement"),
     "overlap": ("Overlap", "a window that overlaps it"),
     "alike": ("Similar", "an image that resembles it, possibly rotated"),
+    "shared": ("Image in common", "a bag with one of its images, possibly rotated"),
     "named": ("Same slide by name", "an image of the same slide or patient by name"),
 }
 
@@ -60,7 +61,8 @@ def leakage(results: Results) -> list[Table | Text]:
         cells |= {_KINDS[kind][0]: f"{getattr(leak, kind):,}" for kind in kinds}
         cells["Outcome"] = "removed" if leak.removed else "kept"
         rows.append([cells[name] for name in header])
-    also = "resemble one of its images" if "alike" in kinds else "overlap one of its windows"
+    related = {"alike": "resemble one of its images", "shared": "have an image in common with one of its bags"}
+    also = next((words for kind, words in related.items() if kind in kinds), "overlap one of its windows")
     caption = f"Leakage: examples of one split that also occur in another split, or that {also}."
     if "named" in kinds:
         caption += (

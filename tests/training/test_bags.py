@@ -179,7 +179,14 @@ def test_attention_of_test_bags_is_written_and_shown(done: Path) -> None:
     assert {"image", "relative", "instance_label"} <= set(table)
     assert (done / "explain/attention_auroc.tsv").is_file()
     page = (done / "report.html").read_text()
-    for words in ("most attention", "Attention ranks the images", "Held-out bags", "Training bags", "groups of bags"):
+    for words in (
+        "most attention",
+        "Attention ranks the images",
+        "Held-out bags",
+        "Training bags",
+        "groups of bags",
+        "No split contains an example of another split or a bag with",
+    ):
         assert words in page
     assert set(pd.read_csv(done / "baselines/baselines.tsv", sep="\t")["baseline"]) == {
         "intensities", "extreme intensities",

@@ -67,7 +67,7 @@ DEFAULTS = {
 
 def text_of(command: str, name: str, default: object) -> str:
     """Return the help text of an argument, with what is used if it is left out; ``default`` None: nothing to report."""
-    text = ARGUMENTS.get(f"{command}.{name}") or ARGUMENTS[name]
+    text = ARGUMENTS.get(f"{command}.{name}") or ARGUMENTS.get(name, "")
     without = DEFAULTS.get(f"{command}.{name}") or DEFAULTS.get(name)
     used = without if default in (None, "") else default
     return f"{text} (default: {used})" if used is not None and default is not REQUIRED else text

@@ -43,7 +43,7 @@ def test_every_step_has_a_help_text_and_every_parameter(step, capsys: pytest.Cap
 def test_every_argument_is_described_with_what_is_used_without_it(step) -> None:
     command = next(iter(cli.parser(step.__name__)._subparsers._group_actions)).choices[step.__name__]
     for action in command._actions:
-        assert action.help, action.dest
+        assert action.help.split("(default")[0].strip(), f"describe {action.dest} in biocnn/workflow/arguments.py"
         if action.option_strings and action.default not in (None, "", False, argparse.SUPPRESS):
             assert "default: " in action.help, action.dest
 

@@ -91,6 +91,8 @@ class Explain(Section):
 
     motifs: Motifs = Motifs()
     examples: int = Field(8, ge=0, le=MANY)  # test examples with attributions or activation maps
+    # outputs, and channels of the last hidden layer, of which pictures show what excites them; 0: none
+    units: int = Field(6, ge=0, le=1000)
     likeness: bool = False  # images: which look alike to the network, by its vectors before the last layer
     # None: DeepLIFT, or mutagenesis for networks with an LSTM, for which DeepLIFT has no rules; see docs/sequences.md.
     attributions: Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"] | None = None

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from biocnn.core.errors import InputError, nearest
 from biocnn.explain.attributions import evaluating
+from biocnn.models.detector import Detector
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -59,7 +60,7 @@ def grad_cam(
     if layer not in modules:
         raise InputError(f"the model has no layer {layer!r}", nearest(layer, [name for name in modules if name]))
     features: list[Tensor] = []
-    with evaluating(model), torch.enable_grad(), _watched({"": modules[layer]}, lambda _, out: features.append(out)):
+    with evaluating(model), torch.enable_grad(), watched({"": modules[layer]}, lambda _, out: features.append(out)):
         logits = model(x.detach().requires_grad_(True))
         (gradient,) = torch.autograd.grad(_score(logits, output, rivals, region), features[-1])
     space = tuple(range(2, gradient.ndim))
@@ -72,8 +73,9 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
     """Return the layer with the most informative activation map: the last one with spatial features.
 
     This is the output of the last convolution that does not compute the logits, after norm, activation and joining with
-    others if these are modules. For segmentation networks the choice is arbitrary: features of the bottleneck and
-    decoder of a U-Net often light up next to or around the objects, because skip connections carry the rest.
+    others if these are modules; of a network that finds boxes, of the last one that its other parts share. For
+    segmentation networks the choice is arbitrary: features of the bottleneck and decoder of a U-Net often light up next
+    to or around the objects, because skip connections carry the rest.
 
     Parameters
     ----------
@@ -88,14 +90,15 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
         If the model has no spatial convolution other than that for the logits.
     """
     seen: list[tuple[str, tuple[int, ...]]] = []
-    leaves = {name: module for name, module in model.named_modules() if not any(module.children())}
-    with evaluating(model), torch.no_grad(), _watched(leaves, lambda name, out: seen.append((name, tuple(out.shape)))):
+    leaves = leaves_of(model)
+    with evaluating(model), torch.no_grad(), watched(leaves, lambda name, out: seen.append((name, tuple(out.shape)))):
         logits = model(x)
+    outputs = logits.shape[1] if isinstance(logits, Tensor) else 0
     hidden = [
         place
         for place, (name, shape) in enumerate(seen)
         if isinstance(leaves[name], CONVOLUTIONS)
-        and shape[1] != logits.shape[1]
+        and shape[1] != outputs
         and len(shape) == x.ndim
         and max(shape[2:]) > 1
     ]
@@ -111,6 +114,14 @@ def default_layer(model: nn.Module, x: Tensor) -> str:
     return last
 
 
+def leaves_of(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers of a network by name; of one that finds boxes, those that its other parts share."""
+    shared = "features." if isinstance(model, Detector) else ""
+    return {
+        name: module for name, module in model.named_modules() if name.startswith(shared) and not any(module.children())
+    }
+
+
 def _score(logits: Tensor, output: int, rivals: int | None, region: Tensor | None) -> Tensor:
     """Sum the logit, or its mean over the region or the pixels predicted as the class, over images."""
     if logits.ndim == 2:
@@ -123,7 +134,7 @@ def _score(logits: Tensor, output: int, rivals: int | None, region: Tensor | Non
 
 
 @contextmanager
-def _watched(modules: dict[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
+def watched(modules: dict[str, nn.Module], note: Callable[[str, Tensor], None]) -> Iterator[None]:
     """Call ``note(name, output)`` whenever one of the modules runs."""
     handles = [
         module.register_forward_hook(lambda _, __, out, name=name: note(name, out)) for name, module in modules.items()

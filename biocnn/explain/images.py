@@ -75,21 +75,21 @@ def explain_images(
     pictures, maps, names, shown, true = [], [], [], [], []
     device = next(model.parameters()).device
     for number, (id, image, p, y) in enumerate(zip(ids, images, predictions, targets, strict=True)):
-        image = (_middle(image) if task.target.spatial else image).float()
+        image = (middle(image) if task.target.spatial else image).float()
         own = image[: task.facts.in_channels]  # without covariates
-        colours = torch.tensor(stored[number]) if stored and _is_colour(stored[number]) else own
-        seen = (_middle(colours) if task.target.spatial else colours).cpu().numpy()
+        colours = torch.tensor(stored[number]) if stored and coloured(stored[number]) else own
+        seen = (middle(colours) if task.target.spatial else colours).cpu().numpy()
         x = image[None].to(device)
-        for output in task.explained(_middle(p), y):
+        for output in task.explained(middle(p), y):
             cam = grad_cam(model, x, task.logit_of(output), rivals=task.rivals)[0].cpu().numpy()
             plane = _hottest(cam)
             shown.append(id)
-            pictures.append(_picture(seen[:, *plane]))
+            pictures.append(picture(seen[:, *plane]))
             maps.append(cam[plane])
             names.append(task.outputs[output])
             true.append(not task.target.spatial and bool(y[output] == 1))
     return ImageExplanation(
-        np.array(shown, str), _canvas(pictures), _canvas(maps), np.array(names, str), np.array(true, bool)
+        np.array(shown, str), canvas(pictures), canvas(maps), np.array(names, str), np.array(true, bool)
     )
 
 
@@ -99,7 +99,8 @@ def write_images(folder: str | Path, explanation: ImageExplanation) -> None:
         np.savez_compressed(temporary, **vars(explanation))
 
 
-def _middle(image: Tensor) -> Tensor:
+def middle(image: Tensor) -> Tensor:
+    """Crop an image (C, *spatial) to its central 512 pixels along each axis."""
     for axis, length in enumerate(image.shape[1:], 1):
         image = image.narrow(axis, max(0, (length - SIZE) // 2), min(length, SIZE))
     return image
@@ -112,16 +113,17 @@ def _hottest(cam: np.ndarray) -> tuple[int, ...]:
     return (int(cam.max(axis=(1, 2)).argmax()) if cam.any() else len(cam) // 2,)
 
 
-def _is_colour(image: np.ndarray) -> bool:
+def coloured(image: np.ndarray) -> bool:
+    """Return whether an image (C, *spatial) is one of 8-bit colours, shown unchanged."""
     return image.dtype == np.uint8 and len(image) == 3
 
 
-def _picture(plane: np.ndarray) -> np.ndarray:
+def picture(plane: np.ndarray) -> np.ndarray:
     """Return (H, W) or (H, W, 3), uint8, of a plane (C, H, W).
 
     8-bit colours are unchanged; each channel of others is scaled from its 1st to its 99.8th percentile.
     """
-    if _is_colour(plane):
+    if coloured(plane):
         return np.moveaxis(plane, 0, -1)
     space = (1, 2)
     low, high = np.percentile(plane, (1, 99.8), axis=space, keepdims=True)
@@ -132,7 +134,7 @@ def _picture(plane: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.pad(pixels[:3], ((0, max(0, 3 - len(pixels))), (0, 0), (0, 0))), 0, -1)
 
 
-def _canvas(arrays: list[np.ndarray]) -> np.ndarray:
+def canvas(arrays: list[np.ndarray]) -> np.ndarray:
     """Stack arrays of shape (H, W, ...), padding smaller ones with zeros at their far ends."""
     if not arrays:
         return np.zeros((0, 0, 0), dtype=np.uint8)

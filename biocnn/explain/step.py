@@ -11,8 +11,12 @@ from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
 from biocnn.explain.covariates import importance
+from biocnn.explain.evolution import explain_evolution, write_evolution
+from biocnn.explain.filters import explain_filters, write_filters
 from biocnn.explain.images import explain_images, write_images
+from biocnn.explain.seen_images import SeenImages
 from biocnn.explain.sequences import explain_sequences, write_sequences
+from biocnn.explain.units import explain_units, write_units
 from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
@@ -37,8 +41,9 @@ def explain_test_part(
     settings
         Settings of the experiment; used are ``explain``, and what determines the strands.
     folder
-        Folder for the files of ``write_sequences`` and counts.tsv (motifs and seqlets, found and omitted), or cam.npz;
-        and covariates.tsv, if there are any.
+        Folder for the files of ``write_sequences``, ``write_evolution`` and counts.tsv (motifs and seqlets, found and
+        omitted), or those of ``write_images``, ``write_filters`` and ``write_units``; and covariates.tsv, if there are
+        any.
 
     Yields
     ------
@@ -55,8 +60,9 @@ def explain_test_part(
 
 
 def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
-    """Activation maps of test images: the first ones, or for predictions of whole images those the task chooses."""
+    """Activation maps of test images, the first ones or those the task chooses; kernels, and what excites units."""
     rows, names = dataset.rows("test"), dataset.examples["id"]
+    seen = SeenImages(dataset, rows, model.device, model.frame)
     if model.frame:
         every = np.stack(predictions_of(predictions, "test", names.iloc[rows].tolist()))
         rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)]
@@ -69,6 +75,11 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings
     write_images(folder, explain_images(model.network, x, p, y, ids, model.task, stored))
     none = "no activation maps: boxes themselves show what was found"
     yield none if model.task.detects else f"activation maps of {len(rows)} images"
+    if settings.explain.units:
+        write_filters(folder, explain_filters(model.network, seen.x(0)), seen.ids[0], seen.patch(0, [], None))
+        found = explain_units(model.network, seen, model.task, settings.explain.units, settings.seed)
+        write_units(folder, found)
+        yield from found.lines
 
 
 def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
@@ -95,6 +106,13 @@ def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Setti
     )
     write_sequences(folder, explanation)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
+    if wanted := model.outputs[: settings.explain.units]:
+        found, alphabet = model.task.probability, dataset.facts.alphabet
+        evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, found, settings.seed, alphabet)
+        write_evolution(folder, *evolved)
+        yield f"{len(evolved[0])} sequences made to excite outputs" + (
+            "" if len(evolved[0]) else ": the network is too slow"
+        )
     yield from (" ".join(map(str, row)) for row in checks.rows)
     delta, method = explanation.attributions["delta"], explanation.attributions["method"]
     off = (

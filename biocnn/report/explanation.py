@@ -18,6 +18,7 @@ from biocnn.report.likeness import likeness
 from biocnn.report.logo import present
 from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
+from biocnn.report.sought import sought
 from biocnn.training.words import strands_of
 
 _MOTIFS, _TRACKS, _MUTATIONS, _MAPS, _ROWS = 6, 6, 3, 5, 3
@@ -44,10 +45,13 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
         section.blocks.extend(_kernels(results, settings, gallery))
     if (folder / "attributions.npz").is_file():
         section.blocks.extend(_attributions(results, settings, gallery))
+    if len(results.table("explain/evolved.tsv")):
+        section.blocks.append(_evolved(results, gallery))
     if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
     if (folder / "attention.tsv").is_file():
         section.blocks.extend(attention(results, gallery))
+    section.blocks.extend(sought(results, gallery))
     if settings.explain.likeness:
         section.blocks.extend(likeness(results, gallery))
     return section
@@ -197,6 +201,36 @@ def _attributions(results: Results, settings: Settings, gallery: Gallery) -> lis
         "mutations."
     )
     return [*pictures, gallery.add("mutation_maps", figure, f"Mutation maps of {n} examples", caption)]
+
+
+def _evolved(results: Results, gallery: Gallery) -> Picture:
+    table, stored = results.table("explain/evolved.tsv"), _load(results.folder / "explain" / "evolved.npz")
+    several = table["output"].nunique() > 1
+    if several:  # the best one of each
+        table = table.sort_values("logit", ascending=False, kind="stable").drop_duplicates("output").sort_index()
+    table = table.head(_TRACKS)
+    titles = [
+        f"{short(row.output, 24) + ': ' if several else ''}predicted {number(row.prediction_before)}, after "
+        f"{plural(row.mutations, 'mutation')} {number(row.prediction)}"
+        for row in table.itertuples()
+    ]
+    codes, before = stored["codes"][table.index], stored["before"][table.index]
+    changed = [_runs(pair[0] != pair[1]) for pair in zip(codes, before, strict=True)]
+    values = list(stored["attributions"][table.index])
+    figure = motifs.tracks(list(codes), values, titles, results.facts.alphabet, changed)
+    caption = (
+        "Sequences made to excite an output: shuffled test examples after the single mutation that increases the "
+        f"{results.scale} most, again and again until one adds less than 2% of the increase so far (bars: mutated "
+        f"bases). Letters: the change of the {results.scale} by a base, minus the mean over the four bases. They show "
+        "what the network responds to, not what occurs in a genome."
+    )
+    return gallery.add("evolved", figure, f"{len(table)} sequences made to excite outputs", caption)
+
+
+def _runs(changed: np.ndarray) -> pd.DataFrame:
+    """Return the stretches of mutated bases: start, end, and an empty label."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], changed.astype(int), [0]])))
+    return pd.DataFrame({"start": edges[::2], "end": edges[1::2], "label": ""})
 
 
 def _sites(results: Results, names: np.ndarray, outputs: np.ndarray) -> list[pd.DataFrame]:

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.report.blocks import Picture, short
@@ -146,6 +147,12 @@ def _svg(figure: Figure) -> str:
 
 
 def _png(figure: Figure) -> str:
+    """Return a PNG, with one channel if it is grey: a third of the size."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=PAGE_DPI, metadata={"Software": None})
+    picture = Image.open(buffer).convert("RGB")
+    red, green, blue = picture.split()
+    if red == green == blue:
+        buffer = io.BytesIO()
+        red.save(buffer, "PNG", optimize=True)
     return data_uri(buffer.getvalue(), "image/png")

@@ -85,6 +85,8 @@ def test_steps_of_each_kind(done: Path) -> None:
     assert {path.name for path in (sequences / "explain").glob("[!.]*")} == {
         "attributions.npz",
         "counts.tsv",
+        "evolved.npz",
+        "evolved.tsv",
         "matches.tsv",
         "motifs.meme",
         "seqlet_matches.tsv",
@@ -93,7 +95,10 @@ def test_steps_of_each_kind(done: Path) -> None:
         "seqlets.tsv",
         "similar_motifs.tsv",
     }
-    assert (nuclei / "explain/cam.npz").exists()
+    names = ("cam.npz", "feature_maps.npz", "kernels.npz", "patches.tsv", "units.npz", "units.tsv")
+    assert {path.name for path in (nuclei / "explain").glob("[!.]*")} == {*names}
+    for name in ("kernels", "feature_maps", "excites_outputs", "excites_channels"):
+        assert (nuclei / f"figures/{name}.png").exists()
     assert len(list((nuclei / "apply/labels").glob("*.tif"))) == 3
     header = (nuclei / "apply/objects.csv").read_text().splitlines()[0].split(",")
     assert header[0] == "image"

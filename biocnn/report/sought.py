@@ -1,0 +1,188 @@
+"""Pictures of what an image network looks for: kernels, feature maps, and what excites its units."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from biocnn.report.blocks import short
+from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
+from biocnn.report.headline import number
+from biocnn.report.images import bare
+from biocnn.report.results import Results
+
+_KERNELS, _ACROSS = 48, 16  # kernels shown, and how many in a row
+_BOUNDS = (1, 99.5)  # percentiles of feature maps that become black and white
+_LABEL = 1.15  # width of the names of units, in patches
+
+
+def sought(results: Results, gallery: Gallery) -> Iterator[Picture]:
+    """Yield the pictures of the files of the explain step that exist."""
+    folder = results.folder / "explain"
+    if (folder / "units.npz").is_file():
+        yield from _units(results, gallery, folder)
+    if (folder / "feature_maps.npz").is_file():
+        yield _feature_maps(_load(folder / "feature_maps.npz"), gallery)
+    if (folder / "kernels.npz").is_file():
+        yield _kernels(_load(folder / "kernels.npz"), results, gallery)
+
+
+def _units(results: Results, gallery: Gallery, folder: Path) -> Iterator[Picture]:
+    arrays, table = _load(folder / "units.npz"), results.table("explain/units.tsv")
+    for kind, rows in table.groupby("kind", sort=False) if len(table) else ():
+        patches, made = arrays[f"{kind}_patches"], arrays.get(f"{kind}_made", ())
+        figure = excited(_names(rows, results), patches, made)
+        whole = str(rows["shown"].iloc[0]) == "all"
+        first = rows.iloc[0]
+        pieces = "the images" if whole else f"the patches of {first['shown']} × {first['shown']} pixels"
+        what = (
+            "each output"
+            if kind == "output"
+            else f"the channels of the last hidden layer ({first['layer']}) that outputs use most"
+        )
+        caption = (
+            f"What excites {what}: {pieces} with the highest {results.scale if kind == 'output' else 'activation'}"
+        )
+        caption += ", each from another test image, in descending order"
+        if not whole:
+            caption += f" (receptive field: {first['field'].replace('x', '×')} pixels; 95% of the gradient is inside)"
+        if len(made):
+            caption += (
+                ". Left: an image made to excite it, by gradient ascent from noise"
+                f"{'; its ' + results.predicted + ' is given' if kind == 'output' else ''}"
+            )
+        alt = f"What excites {len(rows)} {kind}s of the network"
+        yield gallery.add(f"excites_{kind}s", figure, alt, f"{caption}.", vector=False)
+
+
+def _names(rows: pd.DataFrame, results: Results) -> list[str]:
+    found = []
+    for row in rows.to_dict("records"):
+        if row["kind"] == "output":
+            value = row.get("prediction", np.nan)
+            note = number(value) if np.isfinite(value) else ""
+        else:
+            note = f"use {row['use']:.0%}" if np.isfinite(row["use"]) else ""
+        found.append(f"{short(row['unit'], 16)}\n{note}".strip())
+    return found
+
+
+def excited(names: list[str], patches: np.ndarray, made: np.ndarray) -> Figure:
+    """Draw a row for each unit: its name, a made image if there is one, and patches.
+
+    Parameters
+    ----------
+    names
+        Names of the units, of one or two lines.
+    patches
+        Shape (units, patches, H, W) or (units, patches, H, W, 3), uint8.
+    made
+        Shape (made, H, W) or (made, H, W, 3), uint8, of the first units.
+    """
+    across = patches.shape[1] + bool(len(made))
+    size = PAGE_WIDTH / (max(across, 8) + _LABEL + 0.25)
+    tall = patches.shape[2] / patches.shape[3]
+    figure = new_figure(len(names) * (size * tall + 0.02) + 0.05, size * (across + _LABEL + 0.25 * bool(len(made))))
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    widths = [_LABEL, *([1, 0.25] if len(made) else []), *[1] * patches.shape[1]]
+    grid = figure.subplots(len(names), len(widths), squeeze=False, width_ratios=widths)
+    for row, (axes, name) in enumerate(zip(grid, names, strict=True)):
+        for one in axes:
+            bare(one)
+        first, *rest = name.split("\n")
+        axes[0].text(0, 0.52, first, va="bottom" if rest else "center", fontsize=6.5, transform=axes[0].transAxes)
+        axes[0].text(0, 0.46, "".join(rest), va="top", fontsize=6, color=MUTED, transform=axes[0].transAxes)
+        if row < len(made):
+            _draw(axes[1], made[row])
+        for one, patch in zip(axes[3 if len(made) else 1 :], patches[row], strict=True):
+            _draw(one, patch)
+    return figure
+
+
+def _draw(axes: Axes, picture: np.ndarray) -> None:
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+
+
+def _kernels(stored: dict[str, np.ndarray], results: Results, gallery: Gallery) -> Picture:
+    kernels = stored["kernels"]
+    colours = kernels.ndim == 4 and kernels.shape[1] == 3
+    order = np.argsort(-np.abs(kernels).reshape(len(kernels), -1).max(1), kind="stable")[:_KERNELS]
+    volumes = kernels.ndim == 5
+    planes = kernels[order, :, kernels.shape[2] // 2] if volumes else kernels[order]
+    caption = (
+        f"The {len(order)} kernels of the first layer"
+        if len(order) == len(kernels)
+        else (f"The {len(order)} of {len(kernels)} kernels of the first layer with the largest weights")
+    )
+    sizes = " × ".join(map(str, kernels.shape[2:]))
+    caption += f", {sizes} {'voxels (middle plane)' if volumes else 'pixels'}, largest weights first. "
+    if colours:
+        caption += "Red, green and blue are the weights of the three channels; mid grey is zero."
+    else:
+        names = ", ".join(results.facts.channels) or "the image"
+        caption += "Red: positive weights; blue: negative"
+        caption += f"; one row for each channel ({names})." if planes.shape[1] > 1 else "."
+    figure = kernel_grid(planes, colours=colours)
+    return gallery.add("kernels", figure, f"{len(order)} kernels of the first layer", caption, vector=False)
+
+
+def kernel_grid(kernels: np.ndarray, *, colours: bool) -> Figure:
+    """Draw kernels of shape (n, C, H, W), as colours or with a row for each channel, on a scale symmetric around 0."""
+    scale = max(float(np.abs(kernels).max()), 1e-12)
+    rows = -(-len(kernels) // _ACROSS)
+    planes = 1 if colours else kernels.shape[1]
+    across, size = min(len(kernels), _ACROSS), PAGE_WIDTH / _ACROSS
+    figure = new_figure(rows * planes * size * kernels.shape[2] / kernels.shape[3] + 0.05, max(across, 8) * size)
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
+    grid = figure.subplots(rows * planes, max(across, 8), squeeze=False)
+    for axes in grid.flat:
+        bare(axes)
+    for i, kernel in enumerate(kernels):
+        for plane in range(planes):
+            axes = grid[planes * (i // _ACROSS) + plane, i % _ACROSS]
+            if colours:
+                axes.imshow(np.clip(0.5 + 0.5 * np.moveaxis(kernel, 0, -1) / scale, 0, 1), interpolation="nearest")
+            else:
+                axes.imshow(kernel[plane], cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
+    return figure
+
+
+def _feature_maps(stored: dict[str, np.ndarray], gallery: Gallery) -> Picture:
+    layers, channels = stored["layers"].tolist(), stored["channels"]
+    maps = [stored[f"maps_{row}"] for row in range(len(layers))]
+    sizes = [" × ".join(map(str, size)) for size in stored["sizes"]]
+    caption = (
+        f"Feature maps of test image {stored['id']} in {len(layers)} layers, from the first to the last: the channels "
+        "that vary most, each from its lowest value (black) to its highest (white)."
+    )
+    figure = feature_maps(stored["image"], layers, sizes, channels, maps)
+    return gallery.add("feature_maps", figure, f"Feature maps of {len(layers)} layers", caption, vector=False)
+
+
+def feature_maps(
+    image: np.ndarray, layers: list[str], sizes: list[str], channels: np.ndarray, maps: list[np.ndarray]
+) -> Figure:
+    """Draw an image and, for each layer, a row with its name, the size of its maps, and the maps (n, H, W)."""
+    across = 1 + channels.shape[1]
+    size = PAGE_WIDTH / across
+    figure = new_figure(len(layers) * (size * image.shape[0] / image.shape[1] + 0.17) + 0.05)
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.015, wspace=0, hspace=0)
+    grid = figure.subplots(len(layers), across, squeeze=False)
+    for row, axes in enumerate(grid):
+        for one in axes:
+            bare(one)
+        if row == 0:
+            _draw(axes[0], image)
+        axes[1].set_title(f"{short(layers[row], 40)}: {sizes[row]}", fontsize=6.5, loc="left", pad=2)
+        for one, values in zip(axes[1:], maps[row], strict=False):
+            low, high = np.percentile(values.astype(np.float32), _BOUNDS)
+            one.imshow(values.astype(np.float32), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    return figure
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

@@ -27,7 +27,7 @@ wildcard_constraints:
     kind="sequences|coverage|nuclei|cells|leukocytes|biopsies",
     genome="[A-Za-z0-9_-]+",
     experiment=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
-    run=r"fold\d+-seed\d+",
+    run=r"fold\d+-seed\d+(-share0\.\d+)?",
     fold=r"fold\d+",
     trial=r"trial\d+-part\d+",
 

@@ -153,7 +153,7 @@ def _missing(settings: "Settings") -> Iterator[InputError]:
 
 def _twice(settings: "Settings") -> Iterator[InputError]:
     """Report duplicate values in lists where each value makes one run or one result."""
-    for key in ("train.seeds", "scan.contigs", "variants.offsets", "uncertainty.methods"):
+    for key in ("train.seeds", "train.learning_curve", "scan.contigs", "variants.offsets", "uncertainty.methods"):
         values = _value(settings, key)
         if isinstance(values, list) and len(set(values)) < len(values):
             again = next(value for i, value in enumerate(values) if value in values[:i])

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from biocnn.config.settings import Settings
 
 KINDS = ("choice", "uniform", "log_uniform")
-FIXED = ("model.name", "train.seeds", "train.epochs", "train.max_minutes", "train.save_minutes", "train.workers")
+FIXED = (
+    "model.name",
+    "train.seeds",
+    "train.learning_curve",
+    "train.epochs",
+    "train.max_minutes",
+    "train.save_minutes",
+    "train.workers",
+)
 # Ranges of a calibration that gives none, for the settings that the model has. They are DeepBind's, except for the
 # learning rate: DeepBind's 5e-4 to 5e-2 is for plain gradient descent. With AdamW, rates below 1e-3 were never among
 # the best on the validation splits of Reb1 and Cbf1, and most above 1e-1 learned nothing.

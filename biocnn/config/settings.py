@@ -32,6 +32,8 @@ class Train(Section):
     """How to train; one run per seed."""
 
     seeds: list[Annotated[int, Field(ge=0, lt=SEEDS)]] = Field([1], min_length=1)
+    # shares of the training examples; each is trained on by further runs, to see whether more data would help
+    learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = Field([], examples=[[0.1, 0.25, 0.5]])
     epochs: int | None = Field(30, ge=1, le=MANY)  # None, or left out of a file: decided from the data
     batch_size: int | None = Field(64, ge=1, le=MANY)  # None, or left out of a file: decided from the data
     optimizer: Literal["adamw", "sgd"] = "adamw"

@@ -47,6 +47,8 @@ class Dataset:
     ----------
     trained
         Whether each fold trains on each example, shape (N, folds).
+    share
+        Arguments of ``with_share`` that made it, by name; empty if all of the training split is used.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Dataset:
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
         self.folder, self.fold = Path(folder), fold
+        self.share: dict[str, Any] = {}
         folder = self.folder
         facts = read_facts(folder / "facts.json")
         self.examples = read_examples(folder / "examples.tsv", [PREFIX + name for name in _words(facts)])
@@ -152,6 +155,31 @@ class Dataset:
         other.facts, other.y = part.task.facts, Columns(self.y, part.targets)
         other.__dict__["task"] = part.task
         return other
+
+    def with_share(self, share: float, group: str, seed: int) -> "Dataset":
+        """Return the same data set with a share of its training split; measurements of the whole split are kept.
+
+        Parameters
+        ----------
+        share, seed
+            As for ``splits.with_share``.
+        group
+            Column of groups, which are never divided.
+        """
+        groups = self.examples.get(group, self.examples["id"]).astype(str)
+        other = self.with_split(splits.with_share(self.examples["split"], groups, share, seed, self._classes()))
+        other.trained, other.share = self.trained.copy(), {"share": share, "group": group, "seed": seed}
+        other.trained[:, self.fold] = other.examples["split"] == "train"
+        other.__dict__.pop("task", None)  # it holds the facts of the whole split
+        return other
+
+    def _classes(self) -> pd.Series | None:
+        """Return the class of each example; of several labels, the rarest one. None if it has no classes."""
+        if not (self.task.exclusive or self.task.positives):
+            return None
+        y = np.nan_to_num(self.y.stacked(np.arange(len(self.examples)))) > 0
+        rarest = np.argsort(y.sum(axis=0), kind="stable")
+        return pd.Series(np.where(y.any(axis=1), rarest[y[:, rarest].argmax(axis=1)], -1), index=self.examples.index)
 
     def rows(self, *names: str) -> np.ndarray:
         """Return the row numbers of the examples in these splits."""

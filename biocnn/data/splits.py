@@ -10,6 +10,7 @@ from biocnn.config.settings import Split
 from biocnn.core.errors import InputError, nearest
 
 SPLITS = ("train", "val", "test")
+UNUSED = "not used"  # of training examples beyond a share, and in trials
 TRAIN_DEV = "train_dev"  # optional: drawn from the training split like its examples, but not trained on
 HELD_OUT = ("val", "test")
 PREDICTED = (*HELD_OUT, TRAIN_DEV, "train")  # in the order of metrics.tsv; of train, a sample
@@ -179,6 +180,41 @@ def set_aside(split: pd.Series, share: float | None, seed: int) -> pd.Series:
         )
     found = split.copy()
     found.iloc[np.random.default_rng([seed, 11]).choice(train, number, replace=False)] = TRAIN_DEV
+    return found
+
+
+def with_share(
+    split: pd.Series, groups: pd.Series, share: float, seed: int, strata: pd.Series | None = None
+) -> pd.Series:
+    """Keep a share of the training examples; others become "not used".
+
+    A larger share contains each smaller one, and has the nearest number of examples that whole groups allow.
+
+    Parameters
+    ----------
+    split, groups
+        Split and group of each example.
+    share
+        Share of the training examples, above 0 and below 1.
+    seed
+        Determines the groups that are drawn.
+    strata
+        Class of each example; a share is drawn of each class, at least one group.
+
+    Raises
+    ------
+    InputError
+        If there are too few groups to leave one out.
+    """
+    train = split == "train"
+    kept = _drawn(groups[train], share, seed + 2, 0, strata)
+    if kept.all():
+        raise InputError(
+            f"train.learning_curve: {share:g} of {groups[train].nunique()} groups of training examples is all of them",
+            "leave this share out, or make groups smaller; a group is never cut",
+        )
+    found = split.copy()
+    found[kept.index[~kept]] = UNUSED
     return found
 
 

@@ -62,6 +62,7 @@ def explain_evolution(
     codes: np.ndarray,
     ids: Sequence[str],
     outputs: Sequence[str],
+    logits: Sequence[int],
     probability: Callable[[Tensor], Tensor],
     seed: int,
     alphabet: str,
@@ -76,6 +77,8 @@ def explain_evolution(
         Sequences, shape (N, L), and their names; three of these are shuffled.
     outputs
         Names of the first outputs, for which sequences are made.
+    logits
+        Index of the logit of each.
     probability
         Maps logits to predictions.
     seed
@@ -99,8 +102,8 @@ def explain_evolution(
     rows: list[dict[str, object]] = []
     arrays: dict[str, list[np.ndarray]] = {"before": [], "codes": [], "attributions": []}
     for k, output in enumerate(outputs if most >= FEWEST else ()):
-        evolved, change = evolve(model, starts, k, most)
-        both = [_predicted(model, one, k, probability) for one in (starts, evolved)]
+        evolved, change = evolve(model, starts, logits[k], most)
+        both = [_predicted(model, one, logits[k], k, probability) for one in (starts, evolved)]
         for i, start in enumerate(named):
             row = {"output": output, "start": start, "mutations": int((starts[i] != evolved[i]).sum())}
             row |= {
@@ -126,7 +129,7 @@ def write_evolution(folder: str | Path, table: pd.DataFrame, arrays: dict[str, n
 
 @torch.no_grad()
 def _predicted(
-    model: nn.Module, codes: np.ndarray, output: int, probability: Callable[[Tensor], Tensor]
+    model: nn.Module, codes: np.ndarray, logit: int, output: int, probability: Callable[[Tensor], Tensor]
 ) -> tuple[np.ndarray, np.ndarray]:
     logits = model(one_hot(to_tensor(codes).to(next(model.parameters()).device)))
-    return logits[:, output].cpu().numpy(), probability(logits)[:, output].cpu().numpy()
+    return logits[:, logit].cpu().numpy(), probability(logits)[:, output].cpu().numpy()

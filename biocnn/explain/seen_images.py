@@ -45,9 +45,9 @@ class SeenImages:
         return type(self)(self.dataset, self.rows[chosen], self.device, self.frame)
 
     def _x(self, number: int) -> Tensor:
-        """Return an image as input of the network, shape (1, C, *spatial)."""
+        """Return an image as input of the network, shape (1, C, *spatial), without covariates: these are as if mean."""
         found = batches.make(self.dataset, self.rows[[number]], self.device, frame=self.frame)
-        x = next(iter(found.plain()))[0]
+        x = next(iter(found.plain()))[0][:, : self.dataset.facts.in_channels]
         return x if self.frame else middle(x[0])[None]
 
     def patch(self, number: int, centre: list[int], side: int | None) -> np.ndarray:

@@ -107,8 +107,9 @@ def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Setti
     write_sequences(folder, explanation)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     if wanted := model.outputs[: settings.explain.units]:
-        found, alphabet = model.task.probability, dataset.facts.alphabet
-        evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, found, settings.seed, alphabet)
+        logits = [model.task.logit_of(k) for k in range(len(wanted))]
+        about = (logits, model.task.probability, settings.seed, dataset.facts.alphabet)
+        evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, *about)
         write_evolution(folder, *evolved)
         yield f"{len(evolved[0])} sequences made to excite outputs" + (
             "" if len(evolved[0]) else ": the network is too slow"

@@ -77,7 +77,7 @@ class UnitPictures:
     arrays
         For each kind: ``KIND_patches``, shape (units, patches, H, W), with a last axis of 3 for colours, uint8;
         ``KIND_made``, without the second axis; and ``KIND_values``, the whole made images as the network sees them,
-        (made, C, *spatial), float32. Of volumes the plane through the position is shown.
+        (made, C, *spatial), float16. Of volumes the plane through the position is shown.
     lines
         Log lines.
     """
@@ -241,11 +241,12 @@ def _add_made(
         return _central(layer(x))[torch.arange(len(x)), index[: len(x)]]
 
     spread = found.patches[found.patches["kind"] == units.kind].groupby("unit", sort=False)["activation"].std()
+    # Coarse, so that rounding in activations does not change the images.
     scale = torch.tensor(spread.to_numpy()[:count], dtype=torch.float32).nan_to_num(1.0).clamp(min=1e-3)
     shown = table.loc[rows[0], "shown"]
     side = None if shown == "all" else int(shown)
     shift = (side or min(size)) // SHIFTED
-    made, gain = excite(values, count, size, colours, steps, seed, scale.to(colours.mean.device), shift)
+    made, gain = excite(values, count, size, colours, steps, seed, scale.half().float().to(colours.mean.device), shift)
     reached, output = layer.with_output(made)
     table.loc[rows[:count], "made"] = _central(reached)[range(count), index].cpu().numpy()
     table.loc[rows[:count], "gain"] = gain.cpu().numpy()
@@ -257,7 +258,7 @@ def _add_made(
     middle = [_middle(*pair) for pair in zip(units.fields, centre, strict=True)]
     pictures = [_reduced(images.painted(x, middle, side)) for x in made.cpu()]
     found.arrays[f"{units.kind}_made"] = canvas(pictures)
-    found.arrays[f"{units.kind}_values"] = made.cpu().numpy()
+    found.arrays[f"{units.kind}_values"] = made.half().cpu().numpy()
 
 
 def _central(values: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from biocnn.metrics import ERRORS, error_of
 from biocnn.report.blocks import Section, Table, Text, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, new_figure
 from biocnn.report.headline import SMALL, interval, metric_name, number, representative
+from biocnn.report.learning_curve import learning_curve
 from biocnn.report.results import Results
 
 FEW_IMAGES = 10  # below which a split is small
@@ -53,6 +54,7 @@ def diagnosis(results: Results, settings: Settings, gallery: Gallery) -> Section
     section = Section("diagnosis", "Diagnosis")
     metric, rows = _levels(results, settings.metrics.human)
     if "train" not in rows:
+        section.blocks.extend(learning_curve(results, metric, gallery))
         return section
     found = steps([level for level, _ in rows.values()], 0 if metric in ERRORS else LEAST)
     lines = [*_verdict(found, metric), *_cautions(results, rows, settings)]
@@ -64,6 +66,7 @@ def diagnosis(results: Results, settings: Settings, gallery: Gallery) -> Section
     alt = "Error of " + ", ".join(NAMES[step.end.name] for step in found)
     section.blocks.append(gallery.add("diagnosis", errors(found, name), alt, caption))
     section.blocks.append(_table(found, rows, name))
+    section.blocks.extend(learning_curve(results, metric, gallery))
     section.blocks.extend(_reasons(results, settings, rows))
     return section
 

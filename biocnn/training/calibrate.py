@@ -28,7 +28,7 @@ from biocnn.core.errors import Collector, Diverged, InputError
 from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
-from biocnn.data.splits import balanced_folds
+from biocnn.data.splits import UNUSED, balanced_folds
 from biocnn.metrics.weighted import defined_mean
 from biocnn.tasks.facts import Facts
 from biocnn.training import batches
@@ -203,7 +203,7 @@ def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -
     rows = dataset.examples[dataset.examples["split"].isin(["train", "val"])]
     numbers = balanced_folds(rows[group].astype(str), folds, seed)
     split = numbers.map(lambda number: "val" if number == part else "train")
-    return dataset.with_split(split.reindex(dataset.examples.index, fill_value="not used"))
+    return dataset.with_split(split.reindex(dataset.examples.index, fill_value=UNUSED))
 
 
 class _Record(Section):

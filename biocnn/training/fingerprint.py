@@ -18,7 +18,7 @@ from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 
 # Settings that change how training stops, saves or loads, but not its steps.
-FREE = {"seeds", "max_minutes", "save_minutes", "workers"}
+FREE = {"seeds", "learning_curve", "max_minutes", "save_minutes", "workers"}
 
 
 def fingerprint(settings: Settings, dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:

@@ -103,6 +103,14 @@ class Mixed(Frozen):
     n: int  # training examples that the words were fitted to
 
 
+class Share(Frozen):
+    """The share of the training split that a run of a learning curve used: arguments of ``Dataset.with_share``."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    group: str
+    seed: Annotated[int, Field(ge=0)]
+
+
 class Metadata(Frozen):
     """All that a model file contains in addition to weights."""
 
@@ -111,6 +119,7 @@ class Metadata(Frozen):
     decisions: dict[str, Decision] = Field({})  # settings decided from the data, or given by the user
     seed: int = 1
     fold: Annotated[int, Field(ge=0)] = 0
+    share: Share | None = None  # None: all of the training split
     deterministic: bool = True  # whether repeated trainings are bit-identical
     precision: Precision = Precision()
     temperature: list[Annotated[float, Field(ge=1e-6, le=1e6)]] = Field([])

@@ -146,7 +146,7 @@ def train_run(
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
-        measured = {"start": transfer.record, "target_unit": task.unit}
+        measured = {"start": transfer.record, "target_unit": task.unit, "share": dataset.share}
         # Words predict values, not distributions.
         values = not task.target.spatial and all(one.form == "value" for one in (facts, *facts.parts))
         if section.words == "auto" and dataset.input.scanned and values:

@@ -23,6 +23,7 @@ ARGUMENTS = {
     "images": "folder of images, one image, or an .npz file of images",
     "kind": "data to simulate: sequences, nuclei, cells, leukocytes or biopsies",
     "matches": "TSV to write: true and predicted objects",
+    "metrics": "metrics.tsv from `biocnn evaluate`, beside the folder of the runs",
     "model": "model.safetensors",
     "models": "model.safetensors of one or more runs, whose predictions are averaged",
     "name": "name of the experiment, whose results go to results/NAME",
@@ -47,9 +48,10 @@ ARGUMENTS = {
     "yes": "ask nothing: take the default of each question, as without a terminal",
     "verbose": "show all that Snakemake reports, such as the reason of each job",
     "check.raw": "folder to write",
+    "curve.runs": "folders of the runs on shares of the training split, with model.safetensors and predictions",
     "evaluate.decided": "NPZ to write: masks or labels by the ensemble of all runs",
     "train.model": "model.safetensors to write",
-    "train.run": "fold and seed: fold0-seed1",
+    "train.run": "fold and seed: fold0-seed1; for a learning curve with a share: fold0-seed1-share0.25",
     "trial.name": "fold, trial and part of the trial, from 0: fold0-trial3-part1",
 }
 DEFAULTS = {

@@ -169,6 +169,22 @@ class Workflow:
         seeds = self._settings(wildcards).train.seeds
         return [f"{fold}-seed{seed}" for fold in self._folds(wildcards) for seed in seeds]
 
+    def shares(self, wildcards: Any) -> list[str]:
+        """Return the names of the runs on shares of the training split."""
+        shares = self._settings(wildcards).train.learning_curve
+        return [f"{run}-share{share:g}" for share in shares for run in self.runs(wildcards)]
+
+    def of_shares(self, pattern: str) -> Callable[[Any], list[str]]:
+        """Return an input function that fills {experiment} and each run on a share into ``pattern``."""
+        return lambda wildcards: [
+            pattern.format(experiment=wildcards.experiment, run=run) for run in self.shares(wildcards)
+        ]
+
+    def learning_curves(self, wildcards: Any) -> list[str]:
+        """Return the table of the learning curve, for experiments that ask for one."""
+        wanted = self._settings(wildcards).train.learning_curve
+        return [f"{RESULTS}/{wildcards.experiment}/learning_curve.tsv"] if wanted else []
+
     def of_runs(self, pattern: str) -> Callable[[Any], list[str]]:
         """Return an input function that fills {experiment} and each {run} into ``pattern``."""
         return lambda wildcards: [

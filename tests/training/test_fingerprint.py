@@ -52,7 +52,9 @@ def test_it_is_reproducible_and_independent_of_the_location_of_the_data(data: Da
     assert mark(Dataset(tmp_path / "copy")) == mark(data)
 
 
-@pytest.mark.parametrize("free", [{"max_minutes": 5}, {"save_minutes": 0}, {"workers": 2}, {"seeds": [1, 2]}])
+@pytest.mark.parametrize(
+    "free", [{"max_minutes": 5}, {"save_minutes": 0}, {"workers": 2}, {"seeds": [1, 2]}, {"learning_curve": [0.5]}]
+)
 def test_settings_for_stopping_saving_and_loading_do_not_count(free: dict, data: Dataset) -> None:
     assert mark(data, settings(**free)) == mark(data)
 

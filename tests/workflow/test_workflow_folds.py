@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from tiny import sequences
 
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.training.metadata import read_metadata
 from biocnn.workflow import steps
@@ -84,6 +85,40 @@ def test_the_best_settings_train_the_runs_and_nothing_runs_twice(folder: Path) -
         assert (found["trial"], found["calibrate"]) == (2, 1), "finished trials must be kept"
     finally:
         write(folder, "calibrated", EXPERIMENT)
+
+
+def test_a_learning_curve_adds_runs_on_shares_and_keeps_the_others(folder: Path) -> None:
+    plain = {**EXPERIMENT, "calibrate": {}}
+    only = ("--config", "experiments=[plain]")
+    write(folder, "plain", plain)
+    snakemake(folder, "results/plain/metrics.tsv", *only)
+    try:
+        write(folder, "plain", {**plain, "train": {**plain["train"], "learning_curve": [0.5]}})
+        assert not {"dataset", "evaluate"} & planned(folder, *only)
+        snakemake(folder, "results/plain/learning_curve.tsv", *only)
+    finally:
+        write(folder, "plain", plain)
+    results = folder / "results/plain"
+    table = pd.read_csv(results / "learning_curve.tsv", sep="\t")
+    assert {*zip(table["share"], table["run"], strict=True)} == {(0.5, "fold0-seed1"), (1.0, "fold0-seed1")}
+    half, whole = (table[table["share"] == share]["n_train"].unique().item() for share in (0.5, 1))
+    assert half == pytest.approx(whole / 2, abs=3), "groups have three sequences"
+    metrics = pd.read_csv(results / "metrics.tsv", sep="\t")
+    assert table[table["share"] == 1]["value"].tolist() == pytest.approx(metrics["value"].tolist(), nan_ok=True)
+    run = results / "runs/fold0-seed1-share0.5"
+    meta = read_metadata(run / "model.safetensors")
+    assert meta.share is not None
+    part = Dataset(results / "dataset").with_share(**meta.share.plain())
+    found = pd.read_csv(run / "predictions/examples.tsv", sep="\t")
+    assert set(found["id"][found["split"] == "train"]) <= set(part.examples["id"].iloc[part.rows("train")])
+
+
+def test_a_run_on_another_share_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"0\.3 is not one of train\.learning_curve"):
+        steps.train(
+            folder / "config/experiments/plain.yaml", folder, "fold0-seed1-share0.3", folder / "a", folder / "b",
+            data_root=folder,
+        )  # fmt: skip
 
 
 def test_a_run_of_a_later_fold_predicts_that_fold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

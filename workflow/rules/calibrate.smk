@@ -27,6 +27,7 @@ rule trial:
             "calibrate",
             leave=(
                 "train.seeds",
+                "train.learning_curve",
                 "train.save_minutes",
                 "train.workers",
                 "calibrate.trials",

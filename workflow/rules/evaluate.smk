@@ -45,6 +45,27 @@ rule evaluate:
         " {output.audit:q} {output.matches:q} {output.decided:q} {output.errors:q} {params.runs:q} 2>&1 | tee {log:q}"
 
 
+rule curve:
+    input:
+        dataset="results/{experiment}/dataset",
+        metrics="results/{experiment}/metrics.tsv",
+        models=W.of_shares("results/{experiment}/runs/{run}/model.safetensors"),
+        predictions=W.of_shares("results/{experiment}/runs/{run}/predictions"),
+    output:
+        "results/{experiment}/learning_curve.tsv",
+    log:
+        "results/{experiment}/logs/curve.log",
+    benchmark:
+        "results/{experiment}/benchmarks/curve.tsv"
+    params:
+        settings=W.depends("metrics"),
+        code=W.code("curve", "model"),
+        runs=W.of_shares("results/{experiment}/runs/{run}"),
+        config=W.config_of,
+    shell:
+        "biocnn curve {params.config:q} {input.dataset:q} {input.metrics:q} {output:q} {params.runs:q} 2>&1 | tee {log:q}"
+
+
 rule negatives:
     input:
         made=W.made("data"),

@@ -15,6 +15,7 @@ rule report:
         errors="results/{experiment}/errors.tsv",
         made=W.made("report"),
         negatives=W.negatives,
+        curve=W.learning_curves,
         explain="results/{experiment}/explain",
         features=W.features,
         uncertainty=W.uncertainties,

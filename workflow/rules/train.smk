@@ -1,4 +1,4 @@
-# One job per run: a run is a fold and a seed.
+# One job per run: a run is a fold and a seed, and for a learning curve a share of the training split.
 
 
 rule train:
@@ -25,7 +25,13 @@ rule train:
             "model",
             "loss",
             "train",
-            leave=("train.seeds", "train.save_minutes", "train.workers"),
+            # The name of a run has its share.
+            leave=(
+                "train.seeds",
+                "train.learning_curve",
+                "train.save_minutes",
+                "train.workers",
+            ),
         ),
         code=W.code("train", "model", "loss", "augment"),
         config=W.config_of,

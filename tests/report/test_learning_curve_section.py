@@ -1,0 +1,43 @@
+"""The learning curve in the chapter on diagnosis."""
+
+import pandas as pd
+import pytest
+from simulated_results import undrawn
+from test_headline import write_metrics
+from tiny import experiment
+
+from biocnn.report.blocks import Table, Text
+from biocnn.report.diagnosis import diagnosis
+from biocnn.report.figures import Gallery
+
+ERRORS = {(0.25, 100): (0.02, 0.3), (0.5, 200): (0.05, 0.2), (1.0, 400): (0.07, 0.12)}
+
+
+def section(folder, runs: int) -> list:
+    rows = [("fold0-seed1", split, "a", "auroc", "all", 0.9, 0.88, 0.92, 100) for split in ("train", "test")]
+    results = write_metrics(folder / "it", rows)
+    table = [
+        (share, n, f"fold0-seed{run}", split, "a", "auroc", "all", 1 - error - 0.001 * run)
+        for (share, n), pair in ERRORS.items()
+        for split, error in zip(("train", "test"), pair, strict=True)
+        for run in range(runs)
+    ]
+    columns = ["share", "n_train", "run", "split", "output", "metric", "over", "value"]
+    pd.DataFrame(table, columns=columns).to_csv(results.folder / "learning_curve.tsv", sep="\t", index=False)
+    with undrawn():
+        return diagnosis(results, experiment(), Gallery(folder)).blocks
+
+
+def test_a_falling_curve_asks_for_more_examples(tmp_path) -> None:
+    blocks = section(tmp_path, 3)
+    words = " ".join(block.words for block in blocks if isinstance(block, Text))
+    assert "More training examples would still help. From 200 to 400 training examples the test error falls" in words
+    table = [block for block in blocks if isinstance(block, Table)][-1]
+    assert [row[:3] for row in table.rows] == [["100", "25%", "3"], ["200", "50%", "3"], ["400", "100%", "3"]]
+    assert table.rows[-1][-1].startswith(".121")
+
+
+@pytest.mark.parametrize("runs", [1])
+def test_one_run_asks_for_seeds(tmp_path, runs: int) -> None:
+    words = " ".join(block.words for block in section(tmp_path, runs) if isinstance(block, Text))
+    assert "set train: {seeds: [1, 2, 3]}" in words

@@ -60,7 +60,7 @@ def apply_bags(
         New({"bag": name, "images": len(paths)}, partial(_apply_bag, paths, base, models))
         for name, paths in bags.items()
     ]
-    return apply_each(found, "bags", [], folder, on_error)
+    return apply_each(found, "bags", {}, folder, on_error)
 
 
 def _apply_bag(paths: Sequence[Path], base: Path, models: Sequence[Model]) -> Applied:

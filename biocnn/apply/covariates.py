@@ -58,6 +58,10 @@ class NewCovariates:
                 return self.rows.loc[[name]]
         raise InputError(f"{self.path}: no row for the image {names[0]}", nearest(names[0], self.rows.index))
 
+    def others(self, names: set[str]) -> list[str]:
+        """Return the names of the rows for none of these images."""
+        return [] if self.rows is None else [name for name in self.rows.index if name not in names]
+
 
 def notes(coded: Sequence[Covariate], row: pd.DataFrame) -> Iterator[Note]:
     """Note what differs from the training split in the covariates of an image."""

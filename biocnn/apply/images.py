@@ -120,16 +120,22 @@ def apply_images(
     """
     agree(models, "image")
     apply_one: ApplyOne = resolve(models[0].task.applied)
-    known, found = NewCovariates(covariates, models), []
+    known, found, named = NewCovariates(covariates, models), [], set()
 
-    def apply(path: Path, name: str, place: str) -> Applied:
-        row = known.of(place, path.name, name)
-        return apply_one(path, name, models, folder, *([] if row is None else [row]))
+    def apply(path: Path, names: Sequence[str]) -> Applied:
+        row = known.of(*names)
+        return apply_one(path, names[-1], models, folder, *([] if row is None else [row]))
 
     for name, path in named_images(images):
         place = str(path.relative_to(images) if path != Path(images) else path.name)
-        found.append(New({"image": name, "path": place}, partial(apply, path, name, place)))
-    return apply_each(found, "images", passed_over(Path(images)), folder, on_error)
+        names = (place, path.name, name)
+        named.update(names)
+        found.append(New({"image": name, "path": place}, partial(apply, path, names)))
+    unused = {
+        PASSED_OVER: [path.name for path in passed_over(Path(images))],
+        "rows of covariates without an image": known.others(named),
+    }
+    return apply_each(found, "images", unused, folder, on_error)
 
 
 @dataclass
@@ -148,8 +154,10 @@ class New:
     apply: Callable[[], Applied]
 
 
-def apply_each(found: Sequence[New], what: str, unread: Sequence[Path], folder: Path, on_error: str) -> dict[str, int]:
-    """Apply models to new examples, as ``apply_images`` does; ``unread`` are files that were not considered."""
+def apply_each(
+    found: Sequence[New], what: str, unused: dict[str, list[str]], folder: Path, on_error: str
+) -> dict[str, int]:
+    """Apply models to new examples, as ``apply_images`` does; ``unused`` names, by reason, what was not considered."""
     options({"on_error": on_error}, Apply)
     rows, checks, skipped = [], Checks(), []
     others: dict[str, list[pd.DataFrame]] = {}
@@ -176,7 +184,8 @@ def apply_each(found: Sequence[New], what: str, unread: Sequence[Path], folder: 
         first = skipped[0]
         raise InputError(f"{first.message} (none of {len(found)} {what} can be used)", first.remedy)
     checks.add("apply", "read", f"new {what}", len(found) - len(skipped))
-    checks.add("apply", "note", PASSED_OVER, len(unread), *(path.name for path in unread[:1]))
+    for reason, names in unused.items():
+        checks.add("apply", "note", reason, len(names), *names[:1])
     if skipped:
         log.warning("%d of %d %s were skipped; %s gives the reasons", len(skipped), len(found), what, applied.table)
         checks.add("apply", "dropped", f"{what} that cannot be used", len(skipped), skipped[0].message)

@@ -15,7 +15,9 @@ from biocnn.tasks.facts import Covariate
 PREFIX = "covariate_"  # of the columns of examples that contain covariates as read
 MOST_LEVELS = 32  # of words
 FEW = 10  # distinct whole numbers up to which they may be names of categories
-NOT_MEASURED = ("id", "image", "split", "sequence")  # columns that cannot be covariates
+LARGEST = float(np.finfo(np.float32).max)  # a number that the network can receive
+NOT_MEASURED = ("id", "image", "split", "group", "sequence")  # columns that cannot be covariates
+_COMMA = r"[+-]?\d+,\d+"  # a number with a decimal comma
 
 
 def check_names(names: Sequence[str] | None, targets: Sequence[str], table: object) -> None:
@@ -34,7 +36,7 @@ def check_names(names: Sequence[str] | None, targets: Sequence[str], table: obje
         if names.count(name) > 1:
             raise InputError(f"data.covariates: duplicate column {name!r}", "name each column once")
         if name in targets or name in NOT_MEASURED:
-            use = "is predicted" if name in targets else "names examples or splits"
+            use = "is predicted" if name in targets else "names examples, groups or splits"
             raise InputError(f"data.covariates: the column {name!r} {use}", "leave it out")
 
 
@@ -63,6 +65,8 @@ def read_covariates(table: pd.DataFrame, names: Sequence[str] | None, checks: Ch
     """
     found = {}
     for name in need(table, names, source):
+        if PREFIX + name in table:
+            raise InputError(f"{source}: columns {name!r} and {PREFIX + name!r}", "rename the second one")
         found[PREFIX + name] = column = _column(table[name], name, source)
         checks.add(source, "read", f"covariate {name}: {'words' if _is_text(column) else 'numbers'}", len(column))
         missing = column.isna()
@@ -86,7 +90,7 @@ def need(table: pd.DataFrame, names: Sequence[str] | None, source: object) -> Se
 def _column(cells: pd.Series, name: str, source: str) -> pd.Series:
     known = cells.mask(cells.str.lower().isin(MISSING)).astype(object)
     numbers = pd.to_numeric(known, errors="coerce")
-    wrong = known.notna() & ~np.isfinite(numbers)
+    wrong = known.notna() & ~(np.abs(numbers) <= LARGEST)
     values, what = known.dropna().unique(), f"{source}: covariate {name}"
     if len(values) < 2:
         given = f"is {values[0]!r} everywhere" if len(values) else "has no values"
@@ -98,6 +102,11 @@ def _column(cells: pd.Series, name: str, source: str) -> pd.Series:
                 "correct it, or leave the cell empty; for categories write words in all cells",
             )
         return numbers.astype(np.float64)
+    commas = known[known.str.fullmatch(_COMMA, na=False)]
+    if 2 * len(commas) >= known.notna().sum():
+        place, cell = commas.index[0], commas.iloc[0]
+        message = f"{source} {place}: {name} is {cell!r}, a number with a comma ({len(commas)} such cells)"
+        raise InputError(message, f"write decimal points: {cell.replace(',', '.')}")
     if len(values) > MOST_LEVELS:
         raise InputError(f"{what} has {len(values)} different words", f"at most {MOST_LEVELS}; is it a name or an id?")
     folded: dict[str, str] = {}
@@ -220,7 +229,8 @@ def given(covariates: Sequence[Covariate], table: pd.DataFrame, where: Callable[
         known = cells.mask(cells.str.lower().isin(MISSING)).astype(object)
         if not one.levels:
             numbers = pd.to_numeric(known, errors="coerce").astype(np.float64)
-            for row in known.index[known.notna() & ~np.isfinite(numbers)][:1]:
+            wrong = known.notna() & ~(np.abs(numbers - one.mean) <= LARGEST * min(one.sd, 1))
+            for row in known.index[wrong][:1]:
                 raise InputError(
                     f"{where(row)}: {one.name} is {cells[row]!r}, not a finite number",
                     f"give numbers in the unit of training ({one.least:g} to {one.most:g}), or leave it empty",

@@ -69,7 +69,7 @@ def one_class(
     """
     labels, classes = of_classes(labels, classes, what, checks, source, left_out)
     keep, found = labels.isin(classes).to_numpy(), labels.value_counts()
-    _check_counts(found[classes], source)
+    _check_counts(found[classes], what, source)
     rare = [f"{name} ({found[name]})" for name in classes if found[name] < FEW]
     too_few = f"classes with fewer than {FEW} {what}, too few for train, val and test"
     checks.add(source, "note", too_few, len(rare), ", ".join(rare))
@@ -97,7 +97,8 @@ def ordered(labels: Labels, name: str, classes: list[str] | None, source: str) -
     if classes is None and words:
         raise InputError(
             f"{source}: the order of the grades {shown(labels.outputs)} is unknown",
-            f"list them from the lowest to the highest, e.g. data.classes: [{', '.join(labels.outputs[:4])}]",
+            "list them from the lowest to the highest, e.g. "
+            f"data.classes: {{{name}: [{', '.join(labels.outputs[:4])}]}}",
         )
     reason = f"ordered grades in data.grades: {name}, from {labels.outputs[0]} to {labels.outputs[-1]}"
     return labels._replace(task=Decision(value="ordinal", reason=reason))
@@ -163,7 +164,8 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
     for name, column in zip(labels, unknown.T, strict=True):
         if column.all():
             raise InputError(f"{source}: all labels of {name} are unknown", "leave it out of data.labels")
-        checks.add(source, "note", f"{name} is unknown: not used in training and evaluation", column[keep].sum())
+        place = "".join(labels.index[keep & column][:1])
+        checks.add(source, "note", f"{name} is unknown: not used in training and evaluation", column[keep].sum(), place)
     checks.add(source, "dropped", "no known label", (~keep).sum(), "".join(labels.index[~keep][:1]))
     if alone and (y[keep] == 1).sum(axis=1).tolist() == [1] * keep.sum():
         checks.add(source, "note", "each image has exactly one of the labels: are they classes?", keep.sum())
@@ -247,15 +249,16 @@ def _refuse_numbers(found: pd.Series, source: str) -> None:
         )
 
 
-def _check_counts(found: pd.Series, source: str) -> None:
-    """Refuse classes, given their numbers of images, that nothing can be learned about."""
+def _check_counts(found: pd.Series, what: str, source: str) -> None:
+    """Refuse classes, given their numbers of examples, that nothing can be learned about."""
     if len(found) < 2:
         raise InputError(
-            f"{source}: all {found.sum()} images are of class {found.index[0]!r}", "give images of at least two classes"
+            f"{source}: all {found.sum()} {what} are of class {found.index[0]!r}",
+            f"give {what} of at least two classes",
         )
     own = found.index[found == 1]
     if len(own) >= _OWN * found.sum():
         raise InputError(
-            f"{source}: {len(own)} of {found.sum()} images are the only one of their class ({shown(own)})",
+            f"{source}: {len(own)} of {found.sum()} {what} are the only one of their class ({shown(own)})",
             f"{_AS_NUMBERS}for classes give several images of each; is data.labels a column of names or ids?",
         )

@@ -22,6 +22,11 @@ from biocnn.io.tables import read_table, read_targets, without_labels
 from biocnn.tasks.facts import Facts, Part
 from biocnn.tasks.vectors import task_of
 
+GIVEN_KIND = "given_kind"  # a column kind of the table
+KINDS = (
+    "correct the column, or its kind in data.targets: label (0, 1 or empty), class (words) or value (numbers); "
+    "or leave it out"
+)
 LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
 
 
@@ -164,7 +169,8 @@ class Sequences:
                 "give each sequence its own id, also in test_sequences and negatives",
             )
         source = self.labels or self.table or self.sequences
-        found = read_covariates(table.set_index("id"), self.covariates, checks, source.name)
+        measured = table.set_index("sequence " + table["id"]).rename(columns={GIVEN_KIND: "kind"})
+        found = read_covariates(measured, self.covariates, checks, source.name)
         return self._raw(table.join(found.reset_index(drop=True)), parts, outputs)
 
     def _from_fasta(self, path: Path, labels: Path | None, checks: Checks) -> Labelled:
@@ -230,7 +236,7 @@ class Sequences:
                     checks.add(labels.name, "note", f"{name} {reason}", len(column), "{:g}, {:g}".format(*values))
         dropped = ["sequence", *(self.targets or ()), *targets.columns]
         examples = table.drop(columns=[c for c in dropped if c in table]).reset_index(drop=True)
-        examples = examples.rename(columns={"kind": "given_kind"})  # kind marks what is redrawn in training
+        examples = examples.rename(columns={"kind": GIVEN_KIND})  # kind marks what is redrawn in training
         if self.group is None:
             examples["group"] = examples["id"].to_numpy()[first_alike(codes, self.alphabet == "DNA")]
         elif self.group not in examples:
@@ -260,7 +266,12 @@ class Sequences:
             if name not in table:
                 raise InputError(f"data.targets: no column {name!r} in {path}", nearest(name, table.columns))
         text = table[[*self.targets]].set_axis([f"line {line}" for line in table.index])
-        found = several_kinds(text, self.targets, {}, checks, path.name, "sequences")
+        try:
+            found = several_kinds(text, self.targets, {}, checks, path.name, "sequences")
+        except InputError as error:
+            if "data." in error.remedy:  # settings of images
+                error = InputError(error.message, KINDS)
+            raise error from None
         return pd.DataFrame(found.y, index=table.index, columns=found.outputs), found.parts
 
     def _hold_out(self, train: Labelled, test: Labelled, checks: Checks) -> Labelled:

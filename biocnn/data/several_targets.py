@@ -101,9 +101,9 @@ def _of_classes(
     name = str(column.name)
     if unknown.all():
         raise InputError(f"{source}: all labels of {name} are unknown", "leave the column out")
-    found = one_class(column[~unknown], classes, name, checks, source, what, left_out="unknown")
+    found = one_class(column[~unknown], classes, name, checks, f"{source}, column {name}", what, left_out="unknown")
     if kind == GRADE:
-        found = ordered(found, name, classes, source)
+        found = ordered(found, name, classes, f"{source}, column {name}")
     y = np.full((len(column), len(found.outputs)), np.nan, np.float32)
     y[np.flatnonzero(~unknown)[found.keep]] = found.y[found.keep]
     note = f"{name} is unknown: not used in training and evaluation"

@@ -1,5 +1,6 @@
 """Predictions of all that users give to a model, and of stored examples: sequences or images."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ import pandas as pd
 import torch
 
 from biocnn.core.errors import InputError
-from biocnn.data.covariates import encode_covariates, given
+from biocnn.data.covariates import doubts, encode_covariates, given
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import Iupac, encode, read_fasta
 from biocnn.io.image_paths import named_images
@@ -27,7 +28,10 @@ from biocnn.training.batches import make
 if TYPE_CHECKING:
     from biocnn.prediction.model import Model
 
+log = logging.getLogger("biocnn")
+
 IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
+COVARIATES = "give a mapping of names to a number or word for each input, in a list, or a pandas table"
 PART = 512  # sequences whose maps are in memory at a time
 SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
 
@@ -84,14 +88,20 @@ def coded(model: "Model", covariates: Any, number: int) -> np.ndarray:
             f"{model.path}: the model also needs {names} of each {example}",
             f"predict(inputs, covariates=[{{{shown}}}, ...]); for apply, covariates: a table with the column image",
         )
-    single = isinstance(covariates, Mapping)
-    table = covariates if isinstance(covariates, pd.DataFrame) else pd.DataFrame([covariates] if single else covariates)
-    table = table.reset_index(drop=True)
+    if isinstance(covariates, pd.DataFrame):
+        table = covariates.reset_index(drop=True)
+    else:
+        rows = [dict(covariates)] if isinstance(covariates, Mapping | pd.Series) else covariates
+        table = pd.DataFrame(listed(rows, Mapping, "mapping of covariates", COVARIATES))
     if len(table) != number:
         raise InputError(
             f"covariates: {len(table)} rows for {number} {example}s", "give one for each, in the same order"
         )
-    return encode_covariates(every, given(every, table, lambda row: f"covariates of {example} {row + 1}"))
+    found = given(every, table, lambda row: f"covariates of {example} {row + 1}")
+    for reason, which in doubts(every, found):
+        if which.any():
+            log.warning("covariate %s (%d of %d %ss)", reason, which.sum(), number, example)
+    return encode_covariates(every, found)
 
 
 @torch.inference_mode()

@@ -64,6 +64,12 @@ def test_each_image_is_predicted_with_its_row(model: Model, new: Path) -> None:
     assert "dose is outside of the training split" in found.loc["c", "notes"]
 
 
+def test_rows_without_an_image_are_counted(model: Model, new: Path) -> None:
+    applied(new, model, [*ROWS, "A.tif,hela,3", "d.tif,hela,"])
+    told = pd.read_csv(new.parent / "out" / "counts.tsv", sep="\t").set_index("reason")
+    assert told.loc["rows of covariates without an image", ["count", "example"]].tolist() == [2, "A.tif"]
+
+
 def test_images_without_a_row_are_skipped(model: Model, new: Path) -> None:
     found = applied(new, model, ROWS[:2])
     assert found["skipped"].notna().to_dict() == {"a": True, "b": False, "c": True}

@@ -1,5 +1,6 @@
 """Covariates are read from tables, measured on the training split, and coded; nothing is guessed silently."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,7 @@ def test_words_that_look_like_other_things_stay_words(tmp_path: Path) -> None:
         ({"covariates": ["age", "age"]}, ["duplicate column 'age'"]),
         ({"covariates": ["label"]}, ["'label' is predicted"]),
         ({"covariates": ["image"]}, ["'image' names examples"]),
+        ({"covariates": ["group"]}, ["'group' names examples, groups"]),
         ({"covariates": []}, ["names columns"]),
     ],
 )
@@ -115,6 +117,8 @@ def test_a_folder_has_no_covariates(tmp_path: Path) -> None:
     [
         (["1", "2", "3y", "4"], ["line 2", "'3y'", "not a finite number"]),
         (["1", "2", "inf", "4"], ["line 2", "'inf'"]),
+        (["1", "2", "1e200", "4"], ["line 2", "'1e200'"]),
+        (["1,5", "", "2,5", "4,0"], ["line 0", "'1,5', a number with a comma (3 such cells)", "points: 1.5"]),
         (["1", "1", "", "1"], ["'1' everywhere"]),
         (["", "", "", "NA"], ["has no values"]),
         (["F", "m", "f", "m"], ["'F' and 'f'"]),
@@ -126,6 +130,11 @@ def test_cells_that_cannot_be_used_are_refused(cells: list[str], words: list[str
         read_covariates(text(c=cells), ["c"], Checks(), "t.csv")
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_column_that_would_be_replaced_is_refused() -> None:
+    with pytest.raises(InputError, match="columns 'dose' and 'covariate_dose'"):
+        read_covariates(text(dose=["1", "2"], covariate_dose=["a", "b"]), ["dose"], Checks(), "t.csv")
 
 
 def test_few_whole_numbers_may_be_categories() -> None:
@@ -141,19 +150,27 @@ def test_new_values_are_coded_like_those_of_training() -> None:
     np.testing.assert_array_equal(encode_covariates(coded, given(coded, plain, str)), encode_covariates(coded, table))
     with pytest.raises(InputError, match="no column 'sex'"):
         given(coded, plain[["age"]], str)
-    with pytest.raises(InputError, match="row 0: age is 'old'"):
-        given(coded, plain.assign(age="old"), "row {}".format)
+    for age in ("old", 1e300):
+        with pytest.raises(InputError, match=re.escape(f"row 0: age is '{age}'")):
+            given(coded, plain.assign(age=age), "row {}".format)
 
 
 def test_sequences_have_covariates_too(tmp_path: Path) -> None:
     lines = [
         f"s{i}\t{'ACGTTGCA' * 3}{'ACGT'[i % 4]}{'ACGT'[i // 4]}\t{i / 7}\t{10 * i}\t{'xy'[i % 2]}" for i in range(8)
     ]
-    (tmp_path / "t.tsv").write_text("\n".join(["id\tsequence\tactivity\tdose\tcells", *lines]) + "\n")
+    lines = ["id\tsequence\tactivity\tdose\tcells", *lines]
+    (tmp_path / "t.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "kind.tsv").write_text("\n".join(lines).replace("cells", "kind", 1) + "\n")
+    (tmp_path / "faulty.tsv").write_text("\n".join(lines).replace("\t0\t", "\tx\t", 1) + "\n")
     raw = Sequences(table=tmp_path / "t.tsv", covariates=["dose", "cells"]).read(1, Checks())
     assert raw.facts.outputs == ["activity"]
     assert raw.facts.covariates == ["dose", "cells"]
     assert raw.examples["covariate_dose"].tolist() == [10.0 * i for i in range(8)]
+    kinds = Sequences(table=tmp_path / "kind.tsv", targets=["activity"], covariates=["kind"]).read(1, Checks())
+    assert kinds.examples["covariate_kind"].tolist() == ["x", "y"] * 4
+    with pytest.raises(InputError, match="sequence s0: dose is 'x'"):
+        Sequences(table=tmp_path / "faulty.tsv", targets=["activity"], covariates=["dose"]).read(1, Checks())
     with pytest.raises(InputError, match="'activity' is predicted"):
         Sequences(table=tmp_path / "t.tsv", targets=["activity"], covariates=["activity"])
     with pytest.raises(InputError, match="no column 'doses'"):

@@ -103,3 +103,23 @@ def test_sequences_with_targets_of_several_kinds(tmp_path: Path) -> None:
         sequences(tmp_path, text, targets={"bound": "value", "affinity": "value"})
     with pytest.raises(InputError, match="no column 'afinity'"):
         sequences(tmp_path, text, targets={"bound": "label", "afinity": "value"})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        ({"bound": "class", "family": "class"}, ["column bound: all 4 sequences are of class '1'", "two classes"]),
+        ({"affinity": "value", "family": "label"}, ["line 2: family is 'a'", "data.targets: label (0, 1 or empty)"]),
+        ({"bound": "label", "family": "value"}, ["line 2: family is 'a'", "data.targets"]),
+        ({"bound": "label", "affinity": "class"}, ["column affinity: the labels are numbers with decimals"]),
+    ],
+)
+def test_faults_of_sequences_name_the_column_and_settings_of_sequences(
+    tmp_path: Path, kinds: dict[str, str], words: list[str]
+) -> None:
+    rows = ["ACGT\t1\ta\t0.5", "AGGT\t1\tb\t1.5", "ACCT\t1\tb\t2.5", "ATTT\t1\t\t3.5"]
+    with pytest.raises(InputError) as caught:
+        sequences(tmp_path, "\n".join(["sequence\tbound\tfamily\taffinity", *rows]) + "\n", targets=kinds)
+    for word in words:
+        assert word in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("images", "data.labels", "data.values", "data.classes"))

@@ -72,9 +72,25 @@ def test_covariates_that_do_not_fit_are_refused(trained: tuple[Dataset, Model]) 
         ({"dose": 1}, "no column 'cells'"),
         ([{"dose": 1, "cells": "hela"}] * 2, "2 rows for 1"),
         ({"dose": "high", "cells": "hela"}, "'high'"),
+        (20, "20 is not a mapping of covariates"),
+        ("new.csv", "a str, which is not a mapping of covariates"),
+        ([None], "a NoneType, which is not a mapping of covariates"),
     ):
         with pytest.raises(InputError, match=words):
             model.predict(x, covariates)
+
+
+def test_what_differs_from_training_is_reported(
+    trained: tuple[Dataset, Model], caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset, model = trained
+    x = dataset.x[0] if model.facts.kind == "image" else dataset.windows(np.array([0]))
+    row = pd.Series({"dose": 20, "cells": "hela"})
+    np.testing.assert_array_equal(model.predict(x, row), model.predict(x, row.to_dict()))
+    assert not caplog.text
+    model.predict(x, {"dose": 1e6, "cells": "HeLa"})
+    assert "dose is outside of the training split" in caplog.text
+    assert "cells is a word that the training split lacks, used as missing (1 of 1" in caplog.text
 
 
 def test_models_and_data_must_have_the_same_covariates(trained: tuple[Dataset, Model], tmp_path: Path) -> None:

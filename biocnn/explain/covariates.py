@@ -57,12 +57,13 @@ def importance(model: Model, dataset: Dataset, seed: int) -> pd.DataFrame:
 def _judged(model: Model, dataset: Dataset, rows: np.ndarray) -> dict[tuple[str, str], float]:
     """Return the most important metric of each output that has it, by the names of both."""
     task, every = dataset.task, np.stack([*model.predict_stored(dataset, rows)])
-    parts = [(f"{part.name}: ", dataset.of_part(part), task.of_part(every, part)) for part in task.parts]
+    parts = [(part.name, dataset.of_part(part), task.of_part(every, part)) for part in task.parts]
     found = {}
-    for prefix, part, p in parts or [("", dataset, every)]:
+    for of, part, p in parts or [("", dataset, every)]:
         name, y = part.task.headline[0], part.y.stacked(rows)
         for output, columns, measures in part.task.judged():
             if name in measures:
                 target, mine = metrics.labelled(y[:, columns], p[:, columns])
-                found[prefix + output, name] = measures[name](mine, target)
+                label = of if of and output in ("all", of) else f"{of}: {output}" if of else output
+                found[label, name] = measures[name](mine, target)
     return found

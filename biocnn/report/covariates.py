@@ -1,6 +1,6 @@
 """The section on covariates: their values by split, and how much the network loses without each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from biocnn.core.palette import BLUE
 from biocnn.data.covariates import PREFIX
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import SPLITS
+from biocnn.metrics import ERRORS
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import MUTED, Gallery, new_figure
 from biocnn.report.headline import metric_name, number
@@ -17,7 +18,7 @@ from biocnn.report.results import Results
 from biocnn.tasks.facts import Covariate
 
 _FAR, _SURE = 0.25, 3.0  # differences between splits: standard deviations of the training split, and standard errors
-_MOST = 16  # covariates in the figure
+_MOST, _PANELS = 16, 4  # covariates and metrics in the figure
 
 
 def covariates(results: Results, gallery: Gallery) -> Section:
@@ -82,13 +83,17 @@ def _described(one: Covariate, columns: list[pd.Series]) -> Iterator[tuple[str, 
 
 
 def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
-    name, several = lost["metric"].iloc[0], lost["output"].nunique() > 1
-    times = lost["shuffles"].iloc[0]
+    several, times = lost["output"].nunique() > 1, lost["shuffles"].iloc[0]
+    panels = [one for _, one in lost.groupby(np.where(lost["metric"].isin(ERRORS), lost["output"], lost["metric"]))]
+    panels = sorted(panels, key=lambda one: one.index[0])[:_PANELS]
+    what = "metrics" if len(panels) > 1 else metric_name(panels[0]["metric"].iloc[0])
     how = f"{times} times" if times > 1 else "once"
+    where = " where none is named" if len(panels) > 1 else ""
+    mean = "" if all(map(_named, panels)) else f", mean over outputs{where}"
     caption = (
-        f"Loss of {metric_name(name)} of the first run if the values of a covariate are shuffled {how} among the test "
-        f"examples{', mean over outputs' if several else ''}; bars: standard deviation of the shuffles. Covariates "
-        "that tell the same can replace each other, and then each of them seems unimportant."
+        f"Loss of {what} of the first run if the values of a covariate are shuffled {how} among the test "
+        f"examples{mean}; bars: standard deviation of the shuffles. Covariates that tell the same can replace each "
+        "other, and then each of them seems unimportant."
     )
     rows = []
     for one in lost.itertuples():
@@ -96,21 +101,42 @@ def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
         rows.append([one.covariate, *[one.output] * several, metric_name(one.metric), *values])
     header = ["Covariate", *["Output"] * several, "Metric", "Test", "Shuffled", "Loss"]
     about = "Metrics of the test split with the values of a covariate shuffled. Loss: positive if the covariate helps."
-    figure = by_covariate(lost[lost["metric"] == name])
     return [
-        gallery.add("covariates", figure, "Loss of the metric by shuffling each covariate", caption),
+        gallery.add("covariates", by_covariate(panels, several), "Loss by shuffling each covariate", caption),
         table(about, header, rows, ", ".join(header[-3:])),
     ]
 
 
-def by_covariate(lost: pd.DataFrame) -> Figure:
-    """Draw the loss of a metric by shuffling each covariate, the largest first; ``lost`` as from ``importance``."""
-    means = lost.groupby("covariate", sort=False)[["loss", "sd"]].mean().sort_values("loss", ascending=False)[:_MOST]
-    figure = new_figure(0.7 + 0.25 * len(means))
-    axes = figure.subplots()
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.barh(range(len(means)), means["loss"], xerr=means["sd"].fillna(0), color=BLUE, height=0.6, ecolor=MUTED)
-    axes.set_yticks(range(len(means)), [short(name, 24) for name in means.index])
-    axes.set_ylim(len(means) - 0.4, -0.6)
-    axes.set_xlabel(f"Loss of {metric_name(lost['metric'].iloc[0])}")
+def by_covariate(panels: Sequence[pd.DataFrame], several: bool) -> Figure:
+    """Draw the losses by shuffling each covariate, those with the largest loss in the first panel first.
+
+    Parameters
+    ----------
+    panels
+        Rows of a table as from ``importance``, of one metric each.
+    several
+        Whether there are several outputs, to be named.
+    """
+    each = [one.groupby("covariate", sort=False)[["loss", "sd"]].mean() for one in panels]
+    order = each[0].sort_values("loss", ascending=False, kind="stable").index[:_MOST]
+    figure = new_figure(0.7 + 0.25 * len(order))
+    for axes, one, lost in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, each, strict=True
+    ):
+        means = lost.loc[order]
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        axes.barh(range(len(order)), means["loss"], xerr=means["sd"].fillna(0), color=BLUE, height=0.6, ecolor=MUTED)
+        axes.set_yticks(range(len(order)), [short(name, 24) for name in order])
+        axes.set_ylim(len(order) - 0.4, -0.6)
+        output = _named(one) if several else None
+        axes.set_xlabel(
+            f"Loss of {metric_name(one['metric'].iloc[0])}" + (f"\nof {short(output, 24)}" if output else "")
+        )
+        axes.locator_params(axis="x", nbins=4)
     return figure
+
+
+def _named(panel: pd.DataFrame) -> str | None:
+    """Return the only output of a panel, if it has one."""
+    outputs = panel["output"].unique()
+    return str(outputs[0]) if len(outputs) == 1 else None

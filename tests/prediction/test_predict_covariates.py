@@ -136,7 +136,7 @@ def test_every_output_has_a_loss_by_shuffling(trained: tuple[Dataset, Model]) ->
     dataset, model = trained
     found = importance(model, dataset, 1)
     outputs = found["output"][found["covariate"] == "dose"].tolist()
-    names = [f"{part.name}: " for part in model.task.parts] or [""]
+    names = [part.name for part in model.task.parts] or [""]
     assert all(any(output.startswith(name) for output in outputs) for name in names)
     assert len(found) == 2 * len(outputs)
     assert np.isfinite(found["value"]).all()

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from tiny import accompanied, labelled, stored
 
-from biocnn.report.covariates import covariates, shifts
+from biocnn.report.covariates import _importance, covariates, shifts
 from biocnn.report.figures import Gallery, style
 from biocnn.report.results import Results
 
@@ -38,6 +39,30 @@ def test_values_shifts_and_losses_are_shown(results: Results, tmp_path: Path) ->
     assert warning.words.startswith("Warning: “dose” is higher in test by")
     assert "shuffled 10 times" in picture.caption
     assert losses.rows == [["dose", "AUROC", ".900", ".600", ".300"], ["cells", "AUROC", ".900", ".900", ".000"]]
+
+
+def test_metrics_of_different_outputs_have_panels_of_their_own() -> None:
+    outputs, metrics = ["type", "labels: a", "labels: b", "size", "age"], ["accuracy", "auroc", "auroc", "mae", "mae"]
+    rows = [
+        (c, o, m, k + 2 * i) for i, c in enumerate("xy") for k, (o, m) in enumerate(zip(outputs, metrics, strict=True))
+    ]
+    lost = pd.DataFrame(rows, columns=["covariate", "output", "metric", "loss"])
+    blocks = _importance(lost.assign(value=1.0, shuffled=0.0, sd=0.1, shuffles=2), picture := Shown())
+    assert [axes.get_xlabel() for axes in picture.figure.axes] == [
+        "Loss of accuracy\nof type", "Loss of AUROC", "Loss of mean absolute error\nof size",
+        "Loss of mean absolute error\nof age",
+    ]  # fmt: skip
+    assert [bar.get_width() for bar in picture.figure.axes[1].patches] == [3.5, 1.5]  # mean of a and b, y first
+    assert "Loss of metrics" in picture.caption
+    assert "mean over outputs where none is named" in picture.caption
+    assert len(blocks[1].rows) == 10
+
+
+class Shown:
+    """Remembers the figure that is added."""
+
+    def add(self, name: str, figure: Figure, alt: str, caption: str) -> None:
+        self.figure, self.caption = figure, caption
 
 
 def test_chance_differences_between_splits_are_no_warning(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def disagreements(settings: "Settings") -> list[InputError]:
     data = REGISTRY["data"].get(settings.data.name)  # None for a user's own format: unknown until it is read
     found = _misplaced(settings, data.input, data.target) if data else ()
     split = _split(settings.split, settings.data)
-    return list(chain(found, split, _metrics(settings), _missing(settings), _twice(settings), _unseen(settings)))
+    others = (_metrics, _missing, _covariates, _twice, _unseen)
+    return list(chain(found, split, *(rule(settings) for rule in others)))
 
 
 def check_read(settings: "Settings", task: Any) -> None:
@@ -149,6 +150,18 @@ def _missing(settings: "Settings") -> Iterator[InputError]:
         yield InputError("variants.genome: is missing", "name the FASTA file that the variants refer to")
     if settings.scan.contigs and not settings.scan.genome and not genome:
         yield InputError("scan.genome: is missing", "name the FASTA file to scan")
+
+
+def _covariates(settings: "Settings") -> Iterator[InputError]:
+    apply, names = settings.apply, getattr(settings.data, "covariates", None)
+    if apply.images and names and not apply.covariates:
+        message = "apply.covariates: is missing, but data.covariates is given"
+        yield InputError(message, f"name a table with the columns image, {', '.join(names)}")
+    if apply.covariates and not names and settings.data.name in REGISTRY["data"]:
+        yield InputError("apply.covariates: is for models with data.covariates", "leave it out, or give these")
+    for key in ("variants.vcf", "scan.contigs") if names else ():
+        if _value(settings, key):
+            yield InputError(f"{key}: places in a genome have no covariates", "leave it or data.covariates out")
 
 
 def _twice(settings: "Settings") -> Iterator[InputError]:

@@ -68,7 +68,7 @@ class FindBoxes(Task):
             if missing and (split == "train" or len(missing) == len(self.outputs)):
                 raise InputError(
                     f"split: the {split} split has no box of " + ", ".join(map(repr, missing)),
-                    f"choose other groups or a larger fraction in split.{split}",
+                    f"choose other groups, or a larger {split} split",
                 )
             for name in missing:
                 yield f"the {split} split has no box of a class: excluded from its metrics", name

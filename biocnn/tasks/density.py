@@ -60,7 +60,7 @@ class Density(ValueMapTask):
             if missing and split == "train":
                 raise InputError(
                     "split: the train split has no point of " + ", ".join(map(repr, missing)),
-                    "choose other groups or a larger fraction in split.train",
+                    "choose other groups, or a larger train split",
                 )
             for name in missing:
                 yield f"the {split} split has no point of a class", name

@@ -75,7 +75,7 @@ class ValueMapTask(Task):
                 if split == "train" or not number:
                     raise InputError(
                         f"split: the {split} split has {what} of {output!r}",
-                        f"choose other groups or a larger fraction in split.{split}",
+                        f"choose other groups, or a larger {split} split",
                     )
                 yield f"the {split} split has {what} of an output", output
 

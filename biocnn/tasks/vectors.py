@@ -63,7 +63,7 @@ class VectorTask(Task):
             if alike and (split == "train" or (len(alike) == len(self.outputs) and self.positives)):
                 raise InputError(
                     f"split: the {split} split has " + "; ".join(f"{what} of {name!r}" for name, what in alike.items()),
-                    f"choose other groups or a larger fraction in split.{split}",
+                    f"choose other groups, or a larger {split} split",
                 )
             for name, what in alike.items():
                 yield f"the {split} split has {what} of an output: excluded from its metrics", name

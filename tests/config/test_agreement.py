@@ -19,6 +19,8 @@ PEAKS = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel
 CELLS = "data: {name: Images, images: images, masks: masks}\nmodel: {name: UNet}\n"
 BASES = "data: {name: AnnotatedGenome, genome: genome.fa, classes: {site: peaks.bed}}\n"
 LABELLED = "data: {name: LabelledImages, folder: images}\n"
+AGED = "data: {name: LabelledImages, table: peaks.bed, covariates: [age]}\n"
+DOSED = "data: {name: Sequences, table: peaks.bed, covariates: [dose]}\n"
 BOXED = "data: {name: BoxedImages, table: peaks.bed}\nmodel: CentreNet\n"
 
 
@@ -128,6 +130,9 @@ def faults(text: str, **config: object) -> list[str]:
             "{train.lr: {log_uniform: [0.0001",
         ),
         (PEAKS + "train: {momentum: 0.8}", "train.momentum: is for train.optimizer: sgd", "leave momentum out"),
+        (AGED + "apply: {images: new}", "apply.covariates: is missing", "with the columns image, age"),
+        (LABELLED + "apply: {images: new, covariates: peaks.bed}", "apply.covariates: is for models", "leave it out"),
+        (DOSED + "scan: {contigs: all, genome: genome.fa}", "scan.contigs: places in a genome have no", "leave it"),
         (CELLS + "scan: {contigs: all}", "scan.contigs: is for sequences", "leave it out"),
         (PEAKS.replace("genome.fa", "new"), "data.genome: new is a folder", "name a file in it"),
         (PEAKS.replace("peaks.bed", "[peaks.bed, new]"), "data.positives.1: new is a folder", "name a file in it"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyBigWig
 import pytest
 from PIL import Image
 
@@ -105,6 +106,43 @@ def test_several_peak_files_variants_and_motifs() -> None:
     assert "# \n" not in (text := Path("mine.yaml").read_text())
     assert "notes.txt: not used" in text
     assert "A.bed: not used" in text
+
+
+def bigwig(path: str, contigs: int, length: int = 6000) -> None:
+    with pyBigWig.open(path, "w") as handle:
+        handle.addHeader([(f"chr{i + 1}", length) for i in range(contigs)])
+        for i in range(contigs):
+            handle.addEntries(f"chr{i + 1}", 0, values=RNG.poisson(1.0, length).astype(float).tolist(), span=1, step=1)
+
+
+@pytest.mark.parametrize("contigs", [1, 3])
+def test_a_genome_and_bigwig_files(contigs: int) -> None:
+    genome("g.fa", contigs, 60_000)
+    for name in ("chip.plus.bw", "chip.minus.bw", "atac.bw"):
+        bigwig(name, contigs, 60_000)
+    found = start()["data"]
+    assert ("block" in found) == (contigs == 1)
+    assert found["name"] == "GenomeTracks"
+    assert found["tracks"] == {"chip": {"plus": "chip.plus.bw", "minus": "chip.minus.bw"}, "atac": "atac.bw"}
+
+
+def test_files_with_the_same_first_word_are_outputs_of_their_own(capsys: pytest.CaptureFixture) -> None:
+    genome("g.fa")
+    peaks("p.bed")
+    for name in ("chip.a.bw", "chip.b.bw"):
+        bigwig(name, 3)
+    assert start()["data"]["targets"] == {"chip_a": "chip.a.bw", "chip_b": "chip.b.bw"}
+    Path("other").mkdir()
+    Path("chip.a.bw").rename("other/chip.b.bw")
+    assert cli.main(["start", "g.fa", "other", "chip.b.bw"]) == 2
+    assert "other/chip.b.bw and chip.b.bw: two outputs named chip_b" in capsys.readouterr().err
+
+
+def test_the_command_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
+    genome("g.fa")
+    peaks("p.bed")
+    assert cli.main(["start", "--yes", "--name", "my data/tf"]) == 0
+    assert "biocnn run 'my data/tf.yaml' --cores" in Path("my data/tf.yaml").read_text()
 
 
 def test_intervals_on_unknown_contigs_are_left_out_if_wanted() -> None:

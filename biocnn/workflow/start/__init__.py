@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from biocnn.core.errors import InputError
@@ -16,8 +17,8 @@ log = logging.getLogger("biocnn")
 GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # names that tell little
 MOST = 10  # files without a use that are listed
 NOTHING = (
-    "give a genome and peaks, sequences and labels, images and masks (or targets, boxes, points), a folder of images "
-    "per class, a table with a column image, or an .npz file; docs/input.md lists all"
+    "give a genome and peaks or bigWig files, sequences and labels, images and masks (or targets, boxes, "
+    "points), a folder of images per class, a table with a column image, or an .npz file; docs/input.md lists all"
 )
 
 
@@ -50,7 +51,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     for item in proposal.used:
         log.info("%s: %s", item.path, item.kind)
     draft = settle(proposal, ask)
-    command = f"biocnn run {out} --cores {os.cpu_count()}"
+    command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
     left = [f"{one.path}: {one.fault or 'not used'}" for one in items if one not in proposal.used]
     left[MOST:] = [f"... and {len(left) - MOST} more files"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
@@ -81,7 +82,8 @@ def _predicted(facts: "Facts") -> str:
 
 def _name(data: dict[str, Any]) -> str:
     """Return a name for the experiment: that of the file or folder with the answers."""
-    keys = ("positives", "intervals", "labels", "table", "npz", "folder", "coco", "voc", "yolo", "images", "sequences")
+    answers = ("positives", "intervals", "tracks", "labels", "table", "npz", "folder", "coco", "voc", "yolo")
+    keys = (*answers, "images", "sequences")
     value = next(data[key] for key in keys if isinstance(data.get(key), Path | dict))
     if isinstance(value, dict):
         word = "_".join(value)

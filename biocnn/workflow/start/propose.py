@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from biocnn.core.errors import InputError
@@ -17,6 +18,8 @@ from biocnn.workflow.start.look import Item
 GENOME = 100_000  # bases in the first record of a FASTA file, from which it is a genome rather than examples
 NOT_LABELS = ("image", "mask", "target", "class_mask", "split", "group", "id", "width", "height")
 SPECIAL = {"mask", "target", *POINT, *chain(*CORNER_NAMES)}
+CLOSED = "blacklist|exclude|blocked"  # in names of BED files of regions to leave out
+STRANDS = {"plus": "plus|pos|fwd|forward", "minus": "minus|neg|rev|reverse"}  # in names of bigWig files
 GROUPS = r"patient|donor|subject|animal|mouse|case|slide|plate|well|batch"
 
 
@@ -38,7 +41,7 @@ class Proposal:
 def propose(items: list[Item]) -> list[Proposal]:
     """Return proposals, the most likely first; none if nothing fits."""
     of = {kind: [item for item in items if item.kind == kind] for kind in {item.kind for item in items}}
-    found = [*_peaks(of), *_of_tables(of)] or [*_sequences(of)] or [*_of_folders(of)]
+    found = [*_peaks(of), *_tracks(of), *_of_tables(of)] or [*_sequences(of)] or [*_of_folders(of)]
     new = [item for item in of.get("images", []) if item.role == "new"]
     for one in found:
         if of.get("images") and one.data[0]["name"].endswith("Images") and new and new[0] not in one.used:
@@ -49,7 +52,7 @@ def propose(items: list[Item]) -> list[Proposal]:
 
 def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     fastas, beds, tracks = (of.get(kind, []) for kind in ("fasta", "bed", "bigwig"))
-    closed = [item for item in beds if re.search("blacklist|exclude|blocked", item.path.name.lower())]
+    closed = [item for item in beds if re.search(CLOSED, item.path.name.lower())]
     peaks = sorted({_word(item): item for item in sorted(beds, key=_summits) if item not in closed}.values(), key=_word)
     if not (fastas and peaks):
         return
@@ -66,7 +69,7 @@ def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     centre = "summit of each peak" if all(map(_summits, peaks)) else "middle of each interval, without summits"
     notes = {"data.window": f"bp around the {centre}"}
     if tracks:
-        targets = {_word(item): item.path for item in tracks}
+        targets = _named(tracks)
         data = {"name": "Intervals", **common, "intervals": peaks[0].path, "targets": targets, "window": 101}
         words = f"the mean of {', '.join(targets)} in each interval of {peaks[0].path.name}"
         yield Proposal(words, [data], [*used, peaks[0], *tracks], dict(more), notes)
@@ -75,6 +78,47 @@ def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     words = f"whether a window of the genome is in {' and '.join(item.path.name for item in peaks)}"
     told = notes | {"data.positives": "an output for each file"} if len(peaks) > 1 else notes
     yield Proposal(words, [data], [*used, *peaks], more, told)
+
+
+def _tracks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
+    """Use a genome and bigWig files, in the regions of a BED file if there is one."""
+    fastas, files, beds = (of.get(kind, []) for kind in ("fasta", "bigwig", "bed"))
+    if not (fastas and files):
+        return
+    genome = max(fastas, key=lambda item: item.path.stat().st_size)
+    closed = [item for item in beds if re.search(CLOSED, item.path.name.lower())][:1]
+    regions = [item for item in beds if not re.search(CLOSED, item.path.name.lower())][:1]
+    tracks = _by_strand(_named(files))
+    data = {"name": "GenomeTracks", "genome": genome.path, "tracks": tracks, "window": 512}
+    data |= {key: one[0].path for key, one in (("regions", regions), ("ignore", closed)) if one}
+    where = f" in the intervals of {regions[0].path.name}" if regions else ""
+    words = f"{', '.join(tracks)} at each base{where}"
+    yield Proposal(words, [data], [genome, *files, *regions, *closed], {}, {"data.window": "bp of adjacent windows"})
+
+
+def _named(files: list[Item]) -> dict[str, Path]:
+    """Return files by name of an output: the first word of the file name if no other file has it, or all of it."""
+    words = [_word(item) for item in files]
+    named: dict[str, Path] = {}
+    for item, word in zip(files, words, strict=True):
+        name = word if words.count(word) == 1 else re.sub(r"\W+", "_", item.path.stem).strip("_")
+        if name in named:
+            raise InputError(f"{named[name]} and {item.path}: two outputs named {name}", "rename one of the files")
+        named[name] = item.path
+    return named
+
+
+def _by_strand(tracks: dict[str, Path]) -> dict[str, Path | dict[str, Path]]:
+    """Join the files of the two strands of a track."""
+    halves: dict[str, dict[str, str]] = {strand: {} for strand in STRANDS}  # names of files by names without a strand
+    for name in tracks:
+        for strand, words in STRANDS.items():
+            if (rest := re.sub(rf"_({words})(?=_|$)", "", name, flags=re.IGNORECASE)) != name and rest not in tracks:
+                halves[strand][rest] = name
+    both = [rest for rest in halves["plus"] if rest in halves["minus"]]
+    joined = {rest: {strand: tracks[halves[strand][rest]] for strand in STRANDS} for rest in both}
+    paired = {path for files in joined.values() for path in files.values()}
+    return joined | {name: path for name, path in tracks.items() if path not in paired}
 
 
 def _sequences(of: dict[str, list[Item]]) -> Iterator[Proposal]:

@@ -93,7 +93,7 @@ def test_optional_parts_are_filled_in() -> None:
 @pytest.mark.parametrize(
     ("changes", "messages"),
     [
-        ({"kind": "sound"}, ["kind: ", "not known, allowed: sequence, image (given: 'sound')"]),
+        ({"kind": "sound"}, ["kind: ", "not known, allowed: sequence, image, bag (given: 'sound')"]),
         ({"kind": None, "task": None}, ["kind: field required", "task: field required"]),
         ({"task": None, "outputs": None, "alphabet": "DNA"}, ["task: field required", "outputs", "alphabet", "'DNA'"]),
         ({"window": 7, "id": ["a", "a", "b"]}, ["window is 7", "duplicate id 'a'"]),

@@ -41,6 +41,8 @@ class BagNetwork(nn.Module):
     Ilse, Tomczak and Welling, ICML 2018, arXiv:1802.04712.
     """
 
+    BODY = ("network", "pool")
+
     def __init__(
         self,
         spatial_dims: int,

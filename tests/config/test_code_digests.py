@@ -64,6 +64,7 @@ def test_every_choice_left_to_the_data_is_included() -> None:
         "regions.py",
         "similarity.py",
         "values.py",
+        "profiles.py",
         "shapes.py",
         "instances.py",
         "sequences.py",

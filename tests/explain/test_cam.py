@@ -1,5 +1,7 @@
 """Class activation maps: they highlight the object, in every dimension and every network of biocnn."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,8 @@ from biocnn.explain.images import ImageExplanation
 from biocnn.tasks import Task
 
 
-def made(task: str, *outputs: str) -> Task:
-    return task_of(task, outputs=list(outputs))
+def made(task: str, *outputs: str, **told: Any) -> Task:
+    return task_of(task, outputs=list(outputs), **told)
 
 
 def answers(model: nn.Module, images: list[Tensor]) -> list[Tensor]:
@@ -263,7 +265,7 @@ def test_images_of_all_sizes_are_explained_and_stored(tmp_path) -> None:
 def test_several_channels_become_colours(channels: int, shape: tuple[int, ...]) -> None:
     model = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
     images = [torch.rand(channels, 16, 16)]
-    found = explained(model, images, ["a"], made("mask", "vessel"))
+    found = explained(model, images, ["a"], made("mask", "vessel", in_channels=channels))
     assert found.image.shape == shape
 
 

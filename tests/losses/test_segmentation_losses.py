@@ -19,7 +19,7 @@ from biocnn.losses.shapes import distances, soft_skeleton
 from biocnn.losses.sums import one_hot, softmax_sums
 
 CPU = torch.device("cpu")
-VALUES = ("biocnn.losses.values", "biocnn.losses.similarity")
+VALUES = ("biocnn.losses.values", "biocnn.losses.similarity", "biocnn.losses.profiles")
 DIMS = pytest.mark.parametrize("dims", [1, 2, 3])
 EVERY_SIZE = {"batch": True, "smooth_nr": 1.0, "smooth_dr": 1.0}
 

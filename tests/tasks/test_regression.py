@@ -6,10 +6,9 @@ import torch
 from tiny import image_facts, sequence_facts
 
 from biocnn.config.schema import choose
-from biocnn.core.errors import InputError
 from biocnn.metrics import gaussian_crps
 from biocnn.tasks import make_task
-from biocnn.tasks.regression import FORMS, Regression
+from biocnn.tasks.regression import Regression
 
 UNIT = {"mean": [3.0, -1.0], "sd": [2.0, 0.5]}
 LOSSES = pytest.mark.parametrize("loss", Regression.losses)
@@ -85,12 +84,9 @@ def test_several_models_are_averaged_and_distributions_mixed() -> None:
     np.testing.assert_allclose(np.ravel(crps), gaussian_crps(one[:2], one[6:], np.array([1.0, 5.0])))
 
 
-def test_losses_with_several_outputs_are_for_images() -> None:
+def test_numbers_of_sequences_are_judged_by_their_correlation() -> None:
     sequences = make_task(sequence_facts(task="regression", outputs=["a"]))
     assert (sequences.monitor, sequences.headline) == (Regression.monitor, Regression.headline)
-    for name in FORMS:
-        with pytest.raises(InputError, match=f"{name} is for images"):
-            sequences.make_loss(choose("losses", name, "loss"), "none", torch.device("cpu"))
 
 
 def test_the_form_of_another_task_is_refused() -> None:

@@ -44,10 +44,10 @@ def meta(name: str = "DeepBind", spatial_dims: int = 1, **settings) -> dict:
     task = {"vector": "multilabel", "map": "classes", "boxes": "boxes"}[own.target]
     facts = {"spatial_dims": spatial_dims, "in_channels": 4, "out_channels": 2, "outputs": ["a", "b"], "task": task}
     kind = {"kind": "sequence", "window": None} if spatial_dims == 1 else {
-        "kind": "image", "channels": list("rgbi"), "normalise": "image",
+        "kind": "bag" if own.input == "bag" else "image", "channels": list("rgbi"), "normalise": "image",
         "sizes": {"smallest": sides, "median": list(map(float, sides)), "largest": sides, "shorter": 32.0},
     }  # fmt: skip
-    whole = {"size": sides, "fit": "crop"} if own.input == "image" and own.target == "vector" else {}
+    whole = {"size": sides, "fit": "crop"} if own.input in ("image", "bag") and own.target == "vector" else {}
     experiment = {"model": section, "data": {"axes": None}, "train": {"threads": 1, "patch": None, **whole}}
     tuned = {"thresholds": [0.4, 0.5], "f1": [0.8, 0.1], "scale": [1.0, 0.9], "shift": [0.0, 0.2]}
     more = {"postprocess": tuned} if own.target == "boxes" else {}

@@ -72,6 +72,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = {
         "data": {"name": "LabelledImages", "table": f"{HOSTILE}.csv"},
         "model": {"name": "ResNet"},
+        "train": {"learning_curve": [0.5]},
         "explain": {"likeness": True},
     }
     configs = folder / f"{HOSTILE} configs"

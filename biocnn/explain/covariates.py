@@ -38,7 +38,7 @@ def importance(model: Model, dataset: Dataset, seed: int) -> pd.DataFrame:
     """
     rows = dataset.rows("test")
     shuffles, start, found = max(1, min(MOST, PREDICTED // len(rows))), 0, []
-    before = _judged(model, dataset, rows)
+    before = {key: value for key, value in _judged(model, dataset, rows).items() if np.isfinite(value)}
     for number, covariate in enumerate(dataset.facts.coded):
         columns, start = slice(start, start + len(covariate.columns)), start + len(covariate.columns)
         after = []

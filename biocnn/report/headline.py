@@ -169,7 +169,7 @@ def best_rows(results: Results) -> pd.DataFrame:
                 "run": group["run"].iloc[0] if alone else f"mean of {len(group)}",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "over", "n", "run"])
 
 
 def representative(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

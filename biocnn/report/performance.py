@@ -55,7 +55,7 @@ def _metrics(results: Results) -> Table:
         caption += f" Small: 95% confidence intervals by bootstrap over {over}."
     undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
     if len(undefined):
-        caption += f" No value, because the split has only one class: {', '.join(undefined)}."
+        caption += f" No value, because the split has only one class or no known value: {', '.join(undefined)}."
     if len(results.runs) > 1:
         caption += f" ±: standard deviation over {len(results.runs)} runs."
     if metrics["metric"].nunique() < results.metrics["metric"].nunique():

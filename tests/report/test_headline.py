@@ -6,7 +6,17 @@ import math
 import pytest
 from tiny import sequence_facts
 
-from biocnn.report.headline import headline, interval, metric_name, number, probability, threshold, top_motif, verdict
+from biocnn.report.headline import (
+    best_rows,
+    headline,
+    interval,
+    metric_name,
+    number,
+    probability,
+    threshold,
+    top_motif,
+    verdict,
+)
 from biocnn.report.results import Results
 
 
@@ -78,6 +88,11 @@ def test_several_runs_or_outputs_without_ensemble_are_averaged_and_have_no_inter
 
 def test_without_results_there_is_no_sentence(tmp_path):
     assert verdict(Results(tmp_path)) == ""
+
+
+def test_an_output_that_is_unknown_in_the_whole_split_has_no_headline(tmp_path):
+    results = write_metrics(tmp_path / "bare", [("a", "test", "size", "mae", "all", "", "", "", 0)])
+    assert best_rows(results)["metric"].tolist() == []
 
 
 def test_the_first_similar_motif_is_named(tmp_path):

@@ -11,8 +11,11 @@ from biocnn.apply.covariates import NewCovariates
 from biocnn.apply.images import APPLY, Applied, New, apply_each
 from biocnn.apply.vectors import unseen
 from biocnn.core.errors import InputError
+from biocnn.data.bagged_images import refuse_repeated
 from biocnn.data.image_pairs import check_columns, read_table
-from biocnn.io.image_paths import image_paths
+from biocnn.data.labels import shown
+from biocnn.io.image_paths import PASSED_OVER, SUFFIXES, image_paths, passed_over
+from biocnn.io.kinds import is_zarr
 from biocnn.prediction.bags import predict_bag
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
@@ -43,28 +46,45 @@ def apply_bags(
     agree(models, "bag")
     NewCovariates(covariates, models)  # refuses any: bags have none
     source = Path(images)
+    unread: list[str] = []
     if source.is_file():
         table, column = source, str(models[0].meta.experiment.data.bag)
         if source.suffix.lower() not in TABLES:
             raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(TABLES)}, or a folder of bags")
         rows = read_table(table, ["image"])
         check_columns(rows, table, [column])
+        refuse_repeated(rows, column, table)
         bags = {
             name: [source.parent / path for path in part["image"]] for name, part in rows.groupby(column, sort=False)
         }
     else:
-        inner = [path for path in sorted(source.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-        bags = {path.name: image_paths(path) for path in inner or [source]}
+        entries = [path for path in sorted(source.iterdir()) if not path.name.startswith(".")]
+        folders = [path for path in entries if path.is_dir() and not is_zarr(path)]
+        if folders and (loose := [path.name for path in entries if path not in {*folders, *passed_over(source)}]):
+            raise InputError(
+                f"{source}: images beside the subfolders of bags: {shown(loose)}",
+                "move each into the subfolder of its bag",
+            )
+        unread = [path.name for path in passed_over(source) if path not in folders]
+        unread += [f"{folder.name}/{path.name}" for folder in folders for path in passed_over(folder)]
+        bags = {path.name: _images(path) for path in folders or [source]}
     base = source.parent if source.is_file() else source
     found = [
-        New({"bag": name, "images": len(paths)}, partial(_apply_bag, paths, base, models))
+        New({"bag": name, "images": len(paths)}, partial(_apply_bag, name, paths, base, models))
         for name, paths in bags.items()
     ]
-    return apply_each(found, "bags", {}, folder, on_error)
+    return apply_each(found, "bags", {PASSED_OVER: unread}, folder, on_error)
 
 
-def _apply_bag(paths: Sequence[Path], base: Path, models: Sequence[Model]) -> Applied:
+def _images(folder: Path) -> list[Path]:
+    """Return the images of a folder; none if it holds only other files."""
+    return image_paths(folder) if len(passed_over(folder)) < len(list(folder.glob("[!.]*"))) else []
+
+
+def _apply_bag(name: str, paths: Sequence[Path], base: Path, models: Sequence[Model]) -> Applied:
     """Predict one bag: a row of predictions.csv, see ``VectorTask.describe``, and rows of attention.csv."""
+    if not paths:
+        raise InputError(f"bag {name!r} of {base}: no image", f"allowed: {' '.join(SUFFIXES)}")
     p, weights = zip(*(predict_bag(model, list(paths)) for model in models), strict=True)
     notes = []
     for path in paths:

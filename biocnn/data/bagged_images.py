@@ -17,6 +17,18 @@ from biocnn.data.raw import Raw
 OF_IMAGES = ("image", "depth", "height", "width")  # columns about single images
 
 
+RESERVED = ("id", "image", "split")  # columns with another meaning
+
+
+def refuse_repeated(rows: pd.DataFrame, bag: str, table: Path) -> None:
+    """Refuse an image that a table, with the columns image and ``bag``, lists twice in one bag."""
+    for line, row in rows[rows.duplicated([bag, "image"])].head(1).iterrows():
+        raise InputError(
+            f"{table} line {line}: image {row['image']!r} is already in {bag} {row[bag]!r}",
+            "list each image of a bag once",
+        )
+
+
 class BaggedImages:
     """Bags of images, all images of a bag with the same label: many images, one answer.
 
@@ -92,9 +104,13 @@ class BaggedImages:
             for finding, severity, id, detail in checks.findings[first:]
         ]
         rows = [part.tolist() for part in images.groupby(self.bag, sort=False).indices.values()]
+        lost = sorted(set(read_rows(self.table)[self.bag]) - set(images[self.bag]))
+        checks.add(source, "dropped", "bags without images that can be used", len(lost), *lost[:1])
         self._check_sizes(images, rows)
         examples = self._bags(images, rows)
-        checks.add(source, "read", f"bags, of {min(map(len, rows))} to {max(map(len, rows))} images", len(rows))
+        low, high = min(map(len, rows)), max(map(len, rows))
+        size = "1 image" if high == 1 else f"{low} images" if low == high else f"{low} to {high} images"
+        checks.add(source, "read", f"bags, of {size}", len(rows))
         return Raw(
             examples,
             lambda row: np.stack([raw.x(image) for image in rows[row]]),
@@ -104,6 +120,11 @@ class BaggedImages:
 
     def _check_table(self) -> None:
         """Refuse a table without bags, or with images of one bag that differ in what must be the same."""
+        if self.bag in RESERVED:
+            raise InputError(
+                f"data.bag: the column {self.bag!r} has another meaning in a table of images",
+                "rename the column of the bags, e.g. to bag",
+            )
         table = read_rows(self.table)
         check_columns(table, self.table, ["image", self.bag])
         if self.instance_label and self.instance_label not in table:
@@ -127,9 +148,7 @@ class BaggedImages:
                     f"{before} for the same {self.bag} {bag!r}",
                     f"give all images of a {self.bag} the same {column}, or name other columns in data",
                 )
-        for line in table.index[table.duplicated([self.bag, "image"])][:1]:
-            message = f"image {table.loc[line, 'image']!r} is already in {self.bag} {table.loc[line, self.bag]!r}"
-            raise InputError(f"{self.table} line {line}: {message}", "list each image of a bag once")
+        refuse_repeated(table, self.bag, self.table)
 
     def _check_sizes(self, images: pd.DataFrame, rows: list[list[int]]) -> None:
         sides = [column for column in OF_IMAGES[1:] if column in images]

@@ -26,6 +26,7 @@ from biocnn.data.raw import Raw
 from biocnn.io.geometry import finer, lay
 from biocnn.io.image_paths import PASSED_OVER, members, passed_over, unique_ids
 from biocnn.io.lazy import LazyImage, open_image
+from biocnn.io.tables import MISSING
 from biocnn.tasks.facts import Facts
 
 LARGEST = 8  # pixels of a target per pixel of its image
@@ -191,7 +192,8 @@ class PairedImages:
     def _table(self, table: Path) -> pd.DataFrame:
         rows = read_rows(table, ["image", "target"])
         if self.blind:
-            rows = rows if "target" in rows else rows.assign(target="")
+            given = rows["target"] if "target" in rows else pd.Series("", rows.index)
+            rows = rows.assign(target=given.where(~given.str.lower().isin(MISSING), ""))
             return check_rows(rows, table, Path(table).parent, ["image"], self.group, ["target"])
         if "target" in rows and (lacks := rows["target"] == "").any():
             raise InputError(

@@ -34,7 +34,7 @@ class BagNetwork(nn.Module):
     Raises
     ------
     InputError
-        If the network is not one of biocnn's for images with one target.
+        If the network is not one of biocnn's for images with one target, or ``hidden`` is less than 1.
 
     References
     ----------
@@ -59,6 +59,8 @@ class BagNetwork(nn.Module):
         allowed = suited("models", "image", "vector")
         if section.name not in allowed:  # the name may come from a file
             raise InputError(f"model.network: {section.name} is not for images", "allowed: " + ", ".join(allowed))
+        if hidden < 1:  # attention without units is a mean
+            raise InputError(f"model.hidden: {hidden}", "give at least 1; or set model.pool: mean")
         self.spatial_dims = spatial_dims
         self.network: Any = build("models", section, spatial_dims, in_channels, out_channels)
         last, self.network.head[-1] = self.network.head[-1], nn.Identity()

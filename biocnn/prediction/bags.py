@@ -46,6 +46,8 @@ def predict_bag(model: "Model", images: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Attention is the weight of each image in the mean of their vectors; NaN if the network has none.
     """
+    if isinstance(images, list | tuple) and not images:
+        raise InputError("a bag without images", BAGS)
     common = None
     if model.fit.intensity == "image" or model.facts.normalise == "image":  # one range for the bag
         common = intensity_percentiles(model._each(images, lambda image, name: _pixels(model.adapt(image, name))))

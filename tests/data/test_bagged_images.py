@@ -93,11 +93,24 @@ def test_missing_columns_and_sizes_that_differ_are_refused(tmp_path: Path) -> No
     path = table(tmp_path)
     with pytest.raises(InputError, match="no column 'slide'"):
         read(path, bag="slide")
+    with pytest.raises(InputError, match="the column 'image' has another meaning"):
+        read(path, bag="image")
     tifffile.imwrite(tmp_path / "b.tif", np.arange(200, dtype=np.uint8).reshape(20, 10))
     with pytest.raises(
         InputError, match=r"images of bag 's1' differ in size: a.tif of 12 x 12 pixels and b.tif of 20 x 10"
     ):
         read(path)
+
+
+def test_bags_whose_images_are_all_dropped_are_counted(tmp_path: Path) -> None:
+    path, checks = table(tmp_path), Checks()
+    for name in "cd":
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full((12, 12), 7, np.uint8))
+    rows = pd.read_csv(path)
+    rows.loc[rows["bag"] == "s3", "label"] = "well"
+    rows.to_csv(path, index=False)
+    assert validated(BaggedImages(table=path, constant="drop"), 1, checks).examples["id"].tolist() == ["s1", "s3"]
+    assert ("bags.csv", "dropped", "bags without images that can be used", 1, "s2") in checks.rows
 
 
 def test_bags_with_an_image_in_common_match(tmp_path: Path) -> None:

@@ -199,6 +199,9 @@ def test_images_need_no_targets_to_learn_from_themselves(only_images: Path, tmp_
     with pytest.raises(InputError, match=r"line 2: target ''") as caught:
         read(table=only_images)
     assert "data.learn_from: images" in caught.value.remedy
+    only_images.write_text(only_images.read_text().replace(",,train", ",NA,train"))
+    again, _ = read(table=only_images, learn_from="images")
+    assert [bool(np.isnan(again.y(row)).all()) for row in range(6)] == [True] * 3 + [False] * 3
     (tmp_path / "columns.csv").write_text("\n".join(["image", *(f"noisy/p{k}.tif" for k in range(6))]))
     for given in ({"table": tmp_path / "columns.csv"}, {"images": tmp_path / "noisy", "group": "p([0-9])"}):
         raw, _ = read(learn_from="images", **given)

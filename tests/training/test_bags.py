@@ -11,6 +11,7 @@ import torch
 import yaml
 from tiny import bagged, chosen, experiment, stored
 
+from biocnn.apply.bags import apply_bags
 from biocnn.core.errors import InputError
 from biocnn.data.bag_decisions import decide_bags
 from biocnn.data.dataset import Dataset
@@ -216,3 +217,22 @@ def test_what_is_not_a_bag_is_refused(done: Path, tmp_path: Path) -> None:
         model.predict([np.zeros((16, 16)), [np.zeros((16, 16))]])
     with pytest.raises(InputError, match="no bag given"):
         model.predict([])
+    with pytest.raises(InputError, match="a bag without images"):
+        model.predict([[], [np.zeros((16, 16))]])
+
+
+def test_folders_of_new_bags_are_read_completely(done: Path, tmp_path: Path) -> None:
+    model, new, out = Model(done / "runs/fold0-seed1/model.safetensors"), tmp_path / "new", tmp_path / "out"
+    for name in ("a/1.tif", "b/notes.txt"):
+        (new / name).parent.mkdir(parents=True)
+        (new / name).write_bytes((done.parents[1] / "0_0.tif").read_bytes())
+    out.mkdir()
+    assert apply_bags(new, [model], out) == {"predictions.csv": 2, "attention.csv": 1}
+    assert "bag 'b'" in pd.read_csv(out / "predictions.csv")["skipped"][1]
+    assert pd.read_csv(out / "counts.tsv", sep="\t")["example"].str.contains("notes.txt").any()
+    (new / "loose.tif").touch()
+    with pytest.raises(InputError, match=r"beside the subfolders of bags: loose\.tif"):
+        apply_bags(new, [model], out)
+    (new / "bags.csv").write_text("image,bag\na/1.tif,x\n./a/1.tif,x\n")
+    with pytest.raises(InputError, match=r"line 3: image 'a/1\.tif' is already in bag 'x'"):
+        apply_bags(new / "bags.csv", [model], out)

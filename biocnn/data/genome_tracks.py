@@ -104,6 +104,9 @@ class GenomeTracks:
             raise InputError(
                 "data.tracks: two tracks have one name", "files of strands are named NAME.plus and NAME.minus"
             )
+        paths = [*self.files.values()]
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise InputError(f"data.tracks: {twice[0]} is given twice", "give each track and strand a file of its own")
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
         """Read the genome, place the windows, and read their values.

@@ -104,9 +104,10 @@ def _values(path: Path, intervals: Sequence[tuple[str, int, int]]) -> Iterator[b
 
 def _read(track: Any, path: Path, chrom: str, start: int, end: int) -> np.ndarray:
     try:
-        return track.values(chrom, start, end, numpy=True)
+        values = track.values(chrom, start, end, numpy=True)
     except RuntimeError as error:
         raise InputError(f"{path}: damaged: {chrom}:{start}-{end} cannot be read", DAMAGED) from error
+    return values if len(values) else np.full(end - start, np.nan)  # nothing is read from a file without any value
 
 
 def _open(path: Path) -> Any:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import Tracks
-from biocnn.tasks.task import Score
+from biocnn.tasks.task import ABOUT_COUNTS, Score
 from biocnn.tasks.value_maps import Moments, ValueMapTask, combine
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Profile(ValueMapTask):
     def __init__(self, facts: "Facts") -> None:
         super().__init__(facts)
         self.target = Tracks(facts.opposite)
+        if facts.form == "rate":
+            self.about_loss = ABOUT_COUNTS
 
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()

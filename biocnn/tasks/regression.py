@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from biocnn.core.errors import InputError
 from biocnn.tasks.conformal import conformal_margin
 from biocnn.tasks.inputs import make_input
+from biocnn.tasks.task import ABOUT_COUNTS
 from biocnn.tasks.vectors import VectorTask
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Regression(VectorTask):
 
     def __init__(self, facts: "Facts") -> None:
         super().__init__(facts)
+        if facts.form == "rate":
+            self.about_loss = ABOUT_COUNTS
         if not make_input(facts).scanned:  # sequences are measured in arbitrary units, images often in common ones
             # Several outputs may have several units, in which a mean error of all has no meaning.
             self.monitor, self.headline = "r2", ("mae" if len(self.outputs) == 1 else "r2", "pearson")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from biocnn.tasks.facts import Facts
 
 UNWEIGHTED = ("dice", "tversky")  # losses that already weight all classes equally
+ABOUT_COUNTS = "For the loss, counts are divided by their mean in the training split."
 
 
 class PartTask(NamedTuple):

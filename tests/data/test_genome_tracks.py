@@ -117,6 +117,8 @@ def test_contigs_that_a_file_lacks_have_no_values(tmp_path: Path) -> None:
     [
         ({("chr1", 3): np.inf}, {}, r"a\.bw: an infinite value at chr1:3"),
         ({("chr1", 13): 2.0}, {}, "all values of a are 0 or unknown"),
+        ({}, {}, "all values of a are 0 or unknown"),
+        ({}, {"uncovered": "unknown"}, "windows have too many unknown bases, or no known target"),
         ({("chr1", 3): -1.0}, {"scale": "log1p"}, "1 values of a are negative"),
         ({("chr1", 3): 1.0}, {"window": 0}, "data.window: 0 is too small"),
     ],
@@ -133,6 +135,7 @@ def test_names_and_strands_of_tracks_are_checked(tmp_path: Path) -> None:
         ({" ": path}, "as name of a track"),
         ({"chip": {"plus": path}}, "data.tracks.chip: has plus"),
         ({"chip": {"plus": path, "minus": path}, "chip.plus": path}, "two tracks have one name"),
+        ({"chip": {"plus": path, "minus": path}}, r"a\.bw is given twice"),
     ):
         with pytest.raises(InputError, match=message):
             read(tmp_path, tracks)

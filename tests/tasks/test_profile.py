@@ -81,6 +81,12 @@ def test_both_strands_of_a_sequence_have_swapped_maps(dataset: Dataset, kind: ty
     torch.testing.assert_close(network(x.flip(1, 2)), network(x)[:, [1, 0]].flip(2))
 
 
+@pytest.mark.parametrize("name", ["profile", "regression"])
+def test_the_caption_of_the_loss_tells_its_unit(name: str) -> None:
+    assert "standard deviation" in task_of(name, outputs=["reads"]).about_loss
+    assert "counts are divided by their mean" in task_of(name, outputs=["reads"], form="rate").about_loss
+
+
 def test_losses_of_counts_are_refused_for_other_values() -> None:
     task = task_of("profile", outputs=["phylop"])
     with pytest.raises(InputError, match="loss: poisson is for counts"):

@@ -33,17 +33,17 @@ def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text
     grid = figure.subplots(len(names), len(widths), squeeze=False, width_ratios=widths)
     for line, name, sides, relative in zip(grid, names, shown, weights, strict=True):
         for axes in line:
-            axes.set_visible(False)
+            axes.set_axis_off()
         for side, offset in enumerate((0, columns + 1)):
             for place in np.flatnonzero(~np.isnan(relative[side])):
                 axes = line[offset + place]
-                axes.set_visible(True)
+                axes.set_axis_on()
                 images.show(axes, images.plane(sides[side, place]))
-                axes.set_title(f"{relative[side, place]:.2g}", fontsize=6, color=MUTED, pad=2)
+                axes.set_title(f"{relative[side, place]:.2g}", loc="left", fontsize=6, color=MUTED, pad=2)
         line[0].set_xlabel(short(str(name), 24), fontsize=6, color=MUTED, loc="left", labelpad=2)
     for offset, words in ((0, "most attended"), (columns + 1, "least attended")):
         axes = grid[0, offset]
-        axes.set_title(f"{words}\n{axes.get_title()}", fontsize=6.5, color=MUTED, pad=2)
+        axes.set_title(f"{words}\n{axes.get_title(loc='left')}", loc="left", fontsize=6.5, color=MUTED, pad=2)
     caption = (
         "Images of test bags with the most attention (left, most first) and the least (right, least last). Numbers: "
         "attention times the number of images in the bag; 1 is that of an image if all get the same. Bags predicted "

@@ -247,7 +247,7 @@ def _processing(results: Results, path: str) -> list[Table]:
     if len(counts):
         rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
         caption = "Processing of new images."
-        blocks.append(table(caption, ["Outcome", "Reason", "Images", "Example"], rows, "Images", "apply/counts.tsv"))
+        blocks.append(table(caption, ["Outcome", "Reason", "Count", "Example"], rows, "Count", "apply/counts.tsv"))
     skipped = images_[images_["skipped"].notna()]
     if len(skipped):
         rows = [[short(getattr(row, "path", row[1]), 40), row.skipped] for row in skipped.itertuples(index=False)]

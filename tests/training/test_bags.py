@@ -9,6 +9,7 @@ import pytest
 import tifffile
 import torch
 import yaml
+from matplotlib.figure import Figure
 from tiny import bagged, chosen, experiment, stored
 
 from biocnn.apply.bags import apply_bags
@@ -19,6 +20,9 @@ from biocnn.data.decisions import resolve
 from biocnn.data.frame import Frame
 from biocnn.explain.bags import attention_auroc
 from biocnn.prediction.model import Model
+from biocnn.report.bags import attention
+from biocnn.report.figures import Gallery
+from biocnn.report.results import Results
 from biocnn.training.bags import BagBatches
 from biocnn.training.checkpoint import build_model
 from biocnn.workflow import steps
@@ -192,6 +196,17 @@ def test_attention_of_test_bags_is_written_and_shown(done: Path) -> None:
     assert set(pd.read_csv(done / "baselines/baselines.tsv", sep="\t")["baseline"]) == {
         "intensities", "extreme intensities",
     }  # fmt: skip
+
+
+def test_the_first_bag_has_numbers_and_both_headings(done: Path, tmp_path: Path) -> None:
+    class Kept(Gallery):
+        def add(self, name: str, figure: Figure, *args, **kwargs) -> None:
+            self.titles = [axes.get_title(loc="left") for axes in figure.axes]
+
+    gallery = Kept(tmp_path)
+    attention(Results(done), gallery)
+    first, second = (next(title for title in gallery.titles if words in title) for words in ("most", "least"))
+    assert float(first.split("\n")[1]) >= float(second.split("\n")[1])
 
 
 def test_new_bags_are_predicted_like_stored_ones(done: Path) -> None:

@@ -4,9 +4,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from biocnn.core.errors import InputError
 from biocnn.nn.blocks import ConvBlock, Skip, kaiming
 from biocnn.nn.layers import Conv
 from biocnn.nn.strands import check_strands, on_both_strands
+
+DEEPEST = 12  # layers: the last has a dilation of 4,096 bp
 
 
 class BPNet(nn.Module):
@@ -36,7 +39,7 @@ class BPNet(nn.Module):
     Raises
     ------
     InputError
-        If ``strands`` is ``both`` and the input is not a one-hot sequence.
+        If a number is outside its range, or ``strands`` is ``both`` and the input is not a one-hot sequence.
 
     References
     ----------
@@ -61,6 +64,13 @@ class BPNet(nn.Module):
     ) -> None:
         super().__init__()
         check_strands(strands, spatial_dims, in_channels)
+        if channels < 1:
+            raise InputError(f"model.channels is {channels}", "allowed: 1 or more")
+        if not 0 <= layers <= DEEPEST:
+            raise InputError(f"model.layers is {layers}", f"allowed: 0 to {DEEPEST}")
+        for name, size in (("kernel_size", kernel_size), ("last_kernel", last_kernel)):
+            if size < 1 or size % 2 == 0:
+                raise InputError(f"model.{name} is {size}", "allowed: odd numbers, so that maps keep their position")
         self.strands, self.opposite = strands or "single", list[int]()
         block: dict[str, Any] = {"norm": norm, "dropout": dropout, "dropout_kind": "spatial"}
         dilated = (

@@ -41,7 +41,9 @@ def predict_sequences(model: "Model", inputs: Any, covariates: Any = None) -> An
     if model.task.target.spatial:
         coded(model, covariates, 0)
         scanner = BaseScanner(model._sequences, model._rows, model.facts)
-        maps = [scanner.along(codes) for codes in _codes(inputs, model.facts.iupac)]
+        sequences = _codes(inputs, model.facts.iupac)
+        check_lengths(sequences, None)
+        maps = [scanner.along(codes) for codes in sequences]
         text = isinstance(inputs, str) and not Path(inputs).suffix
         return maps[0] if text or (isinstance(inputs, np.ndarray) and inputs.ndim == 1) else maps
     codes = _codes(inputs, model.facts.iupac)

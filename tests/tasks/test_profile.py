@@ -122,5 +122,7 @@ def test_a_model_file_predicts_in_the_unit_of_the_tracks(dataset: Dataset, loss:
     assert (p >= 0).all()
     codes = dataset.x[rows[0]]
     assert loaded.predict(np.tile(codes, 3)).shape == (2, 3 * len(codes))
+    with pytest.raises(InputError, match="sequence 2 is empty"):
+        loaded.predict(["ACGT", ""])
     forward, backward = loaded.logits([codes, 3 - codes[::-1]])
     np.testing.assert_allclose(backward, forward[::-1, ::-1], atol=1e-4)

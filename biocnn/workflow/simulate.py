@@ -276,9 +276,7 @@ def simulate_cells(folder: str | Path, seed: int) -> None:
         for field in range(FIELDS):
             name = f"{'new' if new else 'images'}/slide{slide + 1}_field{field + 1}.tif"
             light, boxes = _smear(round(density * rng.uniform(0.8, 1.2)), int(rng.integers(0, 3)), stain, rng)
-            picture = 255 * (gaussian_filter(light * tint, (0.8, 0.8, 0)) + rng.normal(0, 0.015, light.shape))
-            pixels = np.clip(np.round(picture), 0, 255).astype(np.uint8)
-            tifffile.imwrite(folder / name, pixels, photometric="rgb", compression="zlib")
+            photograph(folder / name, light * tint, 0.015, rng)
             if not new:
                 rows += [(name, f"slide{slide + 1}", *box) for box in boxes]
     write_rows(folder / "boxes.csv", [("image", "group", "label", "x0", "y0", "x1", "y1"), *rows])
@@ -336,6 +334,12 @@ def _lobes(place: np.ndarray, radius: float, rng: np.random.Generator) -> np.nda
 def stained(amount: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
     """Return the light that passes an amount of a dye in each pixel; an amount of 1 lets ``colour`` pass."""
     return np.array(colour) ** amount[..., None]
+
+
+def photograph(path: Path, light: np.ndarray, noise: float, rng: np.random.Generator) -> None:
+    """Write light of 0 to 1, (height, width, 3), as a slightly blurred and noisy RGB image."""
+    picture = 255 * (gaussian_filter(light, (0.8, 0.8, 0)) + rng.normal(0, noise, light.shape))
+    tifffile.imwrite(path, np.clip(np.round(picture), 0, 255).astype(np.uint8), photometric="rgb", compression="zlib")
 
 
 def write_rows(path: Path, rows: list[tuple[object, ...]]) -> None:

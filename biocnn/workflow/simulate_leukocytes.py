@@ -1,13 +1,10 @@
 """Simulated pictures of single white blood cells with several findings about each, reproducible from a seed."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
-import tifffile
-from scipy.ndimage import gaussian_filter
 
-from biocnn.workflow.simulate import NUCLEUS, PALE, RED, cell, stained
+from biocnn.workflow.simulate import NUCLEUS, PALE, RED, cell, photograph, stained, write_rows
 
 SIDE, DONORS, CELLS = 40, 37, 10  # of images, donors, cells of each; the last donor is not annotated
 TYPES, GRADES = ("lymphocyte", "monocyte", "neutrophil"), ("none", "few", "many")  # of cells, of their granules
@@ -39,17 +36,14 @@ def simulate_leukocytes(folder: str | Path, seed: int) -> None:
         for number in range(3 if new else CELLS):
             name = f"{'new' if new else 'images'}/donor{donor + 1}_cell{number + 1}.tif"
             light, findings = _leukocyte(stain, rng)
-            picture = 255 * (gaussian_filter(light * tint, (0.8, 0.8, 0)) + rng.normal(0, 0.02, light.shape))
-            pixels = np.clip(np.round(picture), 0, 255).astype(np.uint8)
-            tifffile.imwrite(folder / name, pixels, photometric="rgb", compression="zlib")
+            photograph(folder / name, light * tint, 0.02, rng)
             known = rng.random(len(UNKNOWN)) >= UNKNOWN
             if not new:
                 rows.append(
                     (name, f"donor{donor + 1}", *(x if k else "" for x, k in zip(findings, known, strict=True)))
                 )
-    with open(folder / "cells.csv", "w", newline="") as handle:
-        header = ("image", "group", "type", "vacuoles", "granules", "nucleus")
-        csv.writer(handle, lineterminator="\n").writerows([header, *rows])
+    header = ("image", "group", "type", "vacuoles", "granules", "nucleus")
+    write_rows(folder / "cells.csv", [header, *rows])
 
 
 def _leukocyte(stain: float, rng: np.random.Generator) -> tuple[np.ndarray, tuple[object, ...]]:

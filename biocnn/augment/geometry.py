@@ -13,7 +13,13 @@ from biocnn.core.errors import InputError
 
 
 def flip(x: Tensor, u: Tensor, *, axes: list[int] | None = None) -> tuple[Tensor, Move]:
-    """Mirror along each axis with probability 1/2; ``axes`` selects some, counted from the end: -1 is left to right."""
+    """Mirror along each axis with probability 1/2.
+
+    Parameters
+    ----------
+    axes
+        Axes, counted from the end: -1 is left to right. None: all.
+    """
     dims, turns = x.ndim - 2, []
     for axis in range(-dims, 0) if axes is None else axes:
         if not -dims <= axis < 0:
@@ -27,7 +33,10 @@ def flip(x: Tensor, u: Tensor, *, axes: list[int] | None = None) -> tuple[Tensor
 def rotate90(x: Tensor, u: Tensor, *, over: bool = False) -> tuple[Tensor, Move]:
     """Rotate (square) patches by 0, 90, 180 or 270 degrees in the plane of the last two axes.
 
-    ``over`` also turns half of the volumes upside down, last plane first, without mirroring them.
+    Parameters
+    ----------
+    over
+        Whether half of the volumes are also turned upside down, last plane first, without mirroring them.
     """
     sizes = x.shape[2:]
     if sizes[-1] != sizes[-2]:
@@ -118,7 +127,19 @@ def elastic(
     in_plane: bool = False,
     share: float = 1.0,
 ) -> tuple[Tensor, Move]:
-    """Deform only: ``affine`` with ``elastic`` set to ``size``; use that for both, in the time of one."""
+    """Deform only: ``affine`` with ``elastic`` set to ``size``; use that for both, in the time of one.
+
+    Parameters
+    ----------
+    size
+        Largest displacement of a pixel along each axis, in pixels; it varies smoothly.
+    smooth
+        Distance from which pixels move independently, in pixels.
+    in_plane
+        Whether planes of a volume stay in place and are deformed alike.
+    share
+        Share of the examples that are deformed.
+    """
     return affine(x, u, rotate=0.0, scale=1.0, elastic=size, smooth=smooth, in_plane=in_plane, share=share)
 
 

@@ -19,9 +19,18 @@ def intensity(
     per_channel: bool = False,
     share: float = 1.0,
 ) -> tuple[Tensor, Move]:
-    """Multiply by up to ``contrast`` or its inverse, and add up to ``brightness`` in either direction.
+    """Change contrast and brightness.
 
-    ``per_channel`` draws separate values for each channel.
+    Parameters
+    ----------
+    contrast
+        Largest factor, or its inverse.
+    brightness
+        Largest number that is added or subtracted; intensities go from about 0 to 1.
+    per_channel
+        Whether each channel has values of its own.
+    share
+        Share of the examples that are changed.
     """
     require_positive("intensity", contrast=contrast)
 
@@ -34,7 +43,15 @@ def intensity(
 
 
 def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tuple[Tensor, Move]:
-    """Raise to a power of up to ``power`` or its inverse; values below 0 are kept."""
+    """Raise intensities to a power; values below 0 are kept.
+
+    Parameters
+    ----------
+    power
+        Largest power, or its inverse.
+    share
+        Share of the examples that are changed.
+    """
     require_positive("gamma", power=power)
 
     def change(u: Tensor, x: Tensor) -> Tensor:
@@ -44,7 +61,15 @@ def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tu
 
 
 def noise(x: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tuple[Tensor, Move]:
-    """Add Gaussian noise whose standard deviation is drawn from 0 to ``sd``."""
+    """Add Gaussian noise.
+
+    Parameters
+    ----------
+    sd
+        Largest standard deviation, drawn from 0 on; intensities go from about 0 to 1.
+    share
+        Share of the examples that are changed.
+    """
 
     def change(u: Tensor, x: Tensor) -> Tensor:
         return x + normal(u[:, 2:4], x.shape[1:]) * _each(sd * u[:, 1:2], x)
@@ -55,9 +80,16 @@ def noise(x: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tupl
 def blur(
     x: Tensor, u: Tensor, *, sigma: float = 1.5, in_plane: bool = False, share: float = 1.0
 ) -> tuple[Tensor, Move]:
-    """Blur with a Gaussian whose standard deviation is drawn from a third of ``sigma`` to ``sigma``, in pixels.
+    """Blur with a Gaussian.
 
-    ``in_plane`` does not blur volumes across their planes.
+    Parameters
+    ----------
+    sigma
+        Largest standard deviation in pixels; it is drawn from a third of it on.
+    in_plane
+        Whether volumes are not blurred across their planes.
+    share
+        Share of the examples that are changed.
     """
     require_positive("blur", sigma=sigma)
 
@@ -70,9 +102,16 @@ def blur(
 def low_resolution(
     x: Tensor, u: Tensor, *, factor: float = 2.0, in_plane: bool = False, share: float = 1.0
 ) -> tuple[Tensor, Move]:
-    """Average over pixels up to ``factor`` times as long, and interpolate back to the same size.
+    """Average over larger pixels, and interpolate back to the same size.
 
-    ``in_plane`` keeps the distance between planes of a volume.
+    Parameters
+    ----------
+    factor
+        Largest length of these pixels, in pixels.
+    in_plane
+        Whether the distance between planes of a volume is kept.
+    share
+        Share of the examples that are changed.
     """
     require_positive("low_resolution", factor=factor)
 

@@ -16,7 +16,13 @@ def reverse_complement(x: Tensor, u: Tensor) -> tuple[Tensor, Move]:
 
 
 def shift(x: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Move]:
-    """Shift the window by up to ``max`` bp in either direction; bases beyond the flank are unknown, padding is kept."""
+    """Shift the window; bases beyond the flank are unknown, padding is kept.
+
+    Parameters
+    ----------
+    max
+        Largest shift in either direction, in bp.
+    """
     require_positive("shift", max=max)
     move = Shift((u[:, :1] * (2 * max + 1)).floor().long() - max, x.shape[1])
     moved = x.gather(1, move.index)

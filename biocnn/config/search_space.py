@@ -42,16 +42,23 @@ class Calibrate(Section):
     Ranges are by dotted key: ``{train.lr: {log_uniform: [1.0e-3, 1.0e-1]}, model.channels: {choice: [16, 64]}}``.
     """
 
-    trials: int = Field(0, ge=0)  # random trials; trial 0 has the settings of the file; 0: no calibration
-    # Settings to try instead of random ones, by dotted key; model is a whole section. None: random ones.
+    trials: int = Field(0, ge=0, description="random trials; trial 0 has the settings of the file; 0: no calibration")
     candidates: list[dict[str, Any]] | None = Field(
-        None, min_length=1, examples=[[{"train.lr": 1e-3}, {"train.lr": 1e-2}]]
+        None, min_length=1, examples=[[{"train.lr": 1e-3}, {"train.lr": 1e-2}]],
+        description="settings to try instead of random ones, by dotted key; model is a whole section; null: "
+        "random ones",
+    )  # fmt: skip
+    folds: int | None = Field(
+        None, ge=2, description="folds of the groups in train and val; null: 3, or for candidates the validation split"
     )
-    # Folds of the groups in train and val; None: 3, or for candidates the validation split.
-    folds: int | None = Field(None, ge=2)
-    epochs: int | None = Field(None, ge=1)  # epochs of each training; None: train.epochs, for candidates fewer
-    # choice, uniform or log_uniform; None: RANGES
-    draw: dict[str, dict[str, list[Any]]] | None = Field(None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}])
+    epochs: int | None = Field(
+        None, ge=1, description="epochs of each training; null: train.epochs, for candidates fewer"
+    )
+    draw: dict[str, dict[str, list[Any]]] | None = Field(
+        None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}],
+        description="what is drawn from, by dotted key: choice, uniform or log_uniform; null: ranges for the settings "
+        "that the model has",
+    )  # fmt: skip
 
     @property
     def names(self) -> list[str]:

@@ -15,98 +15,170 @@ MANY = 1_000_000  # above any sensible value: a typing error, or a file meant to
 class Split(Section):
     """How examples are split into train, val and test; a group is never cut."""
 
-    group: str = "group"  # column of the examples table
-    column: str | None = None  # column that holds train / val / test, and optionally train_dev
-    # names of groups, or a fraction of the examples outside test; None: 0.15
-    val: list[str | int] | float | None = Field(None, examples=[0.15])
-    # names of groups, or a fraction; None: 0.15, or with folds each fold once
-    test: list[str | int] | float | None = Field(None, examples=[0.15])
-    # share of the training split that is not trained on, to tell variance from mismatch; drawn whatever the groups
-    train_dev: float | None = Field(None, gt=0, lt=1, examples=[0.1])
-    hashed: bool = False  # fractions and folds follow a hash of the group's name: new data move no old group
-    folds: int | None = Field(None, ge=2, le=1000)  # one run per fold: the fold is test, the next one val
-    remove_leaks: bool = False  # removes from test (then val) what is also in, or overlaps, another split
+    group: str = Field("group", description="column of the examples table with the groups")
+    column: str | None = Field(
+        None, description="column that holds train / val / test, and optionally train_dev; replaces val and test"
+    )
+    val: list[str | int] | float | None = Field(
+        None, examples=[0.15], description="names of groups, or a fraction of the examples outside test; null: 0.15"
+    )
+    test: list[str | int] | float | None = Field(
+        None, examples=[0.15], description="names of groups, or a fraction; null: 0.15, or with folds each fold once"
+    )
+    train_dev: float | None = Field(
+        None, gt=0, lt=1, examples=[0.1],
+        description="share of the training split that is not trained on, to tell variance from mismatch; drawn "
+        "whatever the groups",
+    )  # fmt: skip
+    hashed: bool = Field(
+        False, description="fractions and folds follow a hash of the group's name: new data move no old group"
+    )
+    folds: int | None = Field(
+        None, ge=2, le=1000, description="one run per fold: the fold is test, the next one val; null: one split"
+    )
+    remove_leaks: bool = Field(
+        False, description="removes from test (then val) what is also in, or overlaps, another split"
+    )
 
 
 class Train(Section):
     """How to train; one run per seed."""
 
-    seeds: list[Annotated[int, Field(ge=0, lt=SEEDS)]] = Field([1], min_length=1)
-    # shares of the training examples; each is trained on by further runs, to see whether more data would help
-    learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = Field([], examples=[[0.1, 0.25, 0.5]])
-    epochs: int | None = Field(30, ge=1, le=MANY)  # None, or left out of a file: decided from the data
-    batch_size: int | None = Field(64, ge=1, le=MANY)  # None, or left out of a file: decided from the data
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = Field(1e-3, gt=0)
-    momentum: float | None = Field(None, ge=0, lt=1)  # of sgd; None: 0.9
-    weight_decay: float = Field(0.01, ge=0)  # L2: decoupled from the gradient by adamw, part of it for sgd
-    l1: float = Field(0.0, ge=0)  # each step moves weights towards 0 by lr * l1, where they stay
-    schedule: Literal["one_cycle", "cosine", "constant"] = "one_cycle"
-    patience: int | None = Field(None, ge=1)  # epochs without improvement before training ends; None: no early end
-    # pixels, images only; None: decided from the data
-    patch: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(None, examples=[[128, 128]])
-    # pixels that images with one target for the whole image are brought to; None: decided from the data
-    size: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(None, examples=[[64, 64]])
-    # how: crop keeps the scale, and crops or mirrors the rest; stretch resizes; None: decided from the data
-    fit: Literal["crop", "stretch"] | None = None
-    # most images of a bag in a step, drawn anew in each epoch, bags only; None: decided from the data
-    instances: int | None = Field(None, ge=1, le=MANY)
-    foreground: float | None = Field(None, ge=0, le=1)  # share of patches with a rare class; None: from the data
-    memory_gb: float = Field(4, gt=0)  # GB that decided batch and patch sizes may use; more makes them larger
-    # None: each example once per epoch; images: each pixel about once, or decided with epochs if those are decided.
-    steps_per_epoch: int | None = Field(None, ge=1, le=MANY)
-    # Another network, whose fitting weights are copied: model.safetensors of biocnn, or weights of torchvision.
-    start_from: Path | None = None
-    body_lr: float | None = Field(None, ge=0)  # learning rate of the copied part of the body; 0: frozen; None: lr
-    first_kernels: Literal["words", "random"] = "words"  # sequences: half of the first kernels start at telling words
-    freeze_epochs: int = Field(0, ge=0)  # first epochs, in which the copied part of the body stays fixed
-    # Training ends after this time, wherever the schedule is; a file named stop also ends it.
-    max_minutes: float | None = Field(None, gt=0)
-    save_minutes: float = Field(10, ge=0)  # between saved states; the end of each epoch is saved, too
-    class_weights: Literal["none", "balanced"] = "none"
-    # sequences only; auto: a linear model of words is mixed with the network if this improves the validation metric
-    words: Literal["auto", "none"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 if it is faster and validation agrees
-    deterministic: bool = True  # the same bits each time; False allows faster algorithms on a GPU
-    threads: int = Field(2, ge=1, le=1024)  # torch threads; part of the experiment because they change the bits
-    workers: int = Field(0, ge=0, le=1024)  # processes that load images; the bits do not depend on them
+    seeds: list[Annotated[int, Field(ge=0, lt=SEEDS)]] = Field(
+        [1], min_length=1, description="one run per seed, whose predictions are averaged"
+    )
+    learning_curve: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        [], examples=[[0.1, 0.25, 0.5]],
+        description="shares of the training examples; each is trained on by further runs, to see whether more data "
+        "would help",
+    )  # fmt: skip
+    epochs: int | None = Field(
+        30, ge=1, le=MANY, description="passes through the training examples; null, or left out of a file: decided "
+        "from the data",
+    )  # fmt: skip
+    batch_size: int | None = Field(
+        64, ge=1, le=MANY, description="examples of a step; null, or left out of a file: decided from the data"
+    )
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or stochastic gradient descent")
+    lr: float = Field(1e-3, gt=0, description="learning rate, the highest one of the schedule")
+    momentum: float | None = Field(None, ge=0, lt=1, description="momentum of sgd; null: 0.9")
+    weight_decay: float = Field(0.01, ge=0, description="L2: decoupled from the gradient by adamw, part of it for sgd")
+    l1: float = Field(0.0, ge=0, description="each step moves weights towards 0 by lr * l1, where they stay")
+    schedule: Literal["one_cycle", "cosine", "constant"] = Field(
+        "one_cycle", description="how the learning rate changes: up and down, down, or not at all"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="epochs without improvement before training ends; null: no early end"
+    )
+    patch: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(
+        None, examples=[[128, 128]], description="images only: size of patches in pixels; null: decided from the data"
+    )
+    size: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(
+        None, examples=[[64, 64]],
+        description="pixels that images with one target for the whole image are brought to; null: decided from the "
+        "data",
+    )  # fmt: skip
+    fit: Literal["crop", "stretch"] | None = Field(
+        None, description="how images are brought to size: crop keeps the scale, and crops or mirrors the rest; "
+        "stretch resizes; null: decided from the data",
+    )  # fmt: skip
+    instances: int | None = Field(
+        None, ge=1, le=MANY, description="bags only: most images of a bag in a step, drawn anew in each epoch; null: "
+        "decided from the data",
+    )  # fmt: skip
+    foreground: float | None = Field(
+        None, ge=0, le=1, description="share of patches with a rare class; null: decided from the data"
+    )
+    memory_gb: float = Field(
+        4, gt=0, description="GB that decided batch and patch sizes may use; more makes them larger"
+    )
+    steps_per_epoch: int | None = Field(
+        None, ge=1, le=MANY, description="null: each example once per epoch; images: each pixel about once, or decided "
+        "with epochs if those are decided",
+    )  # fmt: skip
+    start_from: Path | None = Field(
+        None, description="another network, whose fitting weights are copied: model.safetensors of biocnn, or weights "
+        "of torchvision",
+    )  # fmt: skip
+    body_lr: float | None = Field(
+        None, ge=0, description="learning rate of the copied part of the body; 0: frozen; null: lr"
+    )
+    first_kernels: Literal["words", "random"] = Field(
+        "words", description="sequences only: words: half of the first kernels start at telling words"
+    )
+    freeze_epochs: int = Field(0, ge=0, description="first epochs, in which the copied part of the body stays fixed")
+    max_minutes: float | None = Field(
+        None, gt=0, description="training ends after this time, wherever the schedule is; a file named stop also ends "
+        "it",
+    )  # fmt: skip
+    save_minutes: float = Field(
+        10, ge=0, description="minutes between saved states; the end of each epoch is saved, too"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rare classes count more in the loss"
+    )
+    words: Literal["auto", "none"] = Field(
+        "auto", description="sequences only; auto: a linear model of words is mixed with the network if this improves "
+        "the validation metric",
+    )  # fmt: skip
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 if it is faster and validation agrees"
+    )
+    deterministic: bool = Field(True, description="the same bits each time; false allows faster algorithms on a GPU")
+    threads: int = Field(
+        2, ge=1, le=1024, description="torch threads; part of the experiment because they change the bits"
+    )
+    workers: int = Field(0, ge=0, le=1024, description="processes that load images; the bits do not depend on them")
 
 
 class Metrics(Section):
     """How predictions are evaluated."""
 
-    resamples: int = Field(1000, ge=0, le=MANY)  # bootstrap resamples for the 95% intervals
-    also: list[str] = Field([])  # further metrics of images: see `biocnn.metrics.catalogue`
-    tolerance: float | None = Field(None, gt=0)  # of surface_dice, in the unit of spacing; None: longest pixel side
-    human: dict[str, float] = Field({}, examples=[{"dice": 0.9}])  # what a person reaches, by metric
-    regions: dict[str, list[str]] = Field({})  # unions of classes that are evaluated, too: {whole: [core, rim]}
+    resamples: int = Field(1000, ge=0, le=MANY, description="bootstrap resamples for the 95% intervals")
+    also: list[str] = Field([], description="further metrics of images, by name (biocnn.metrics.catalogue)")
+    tolerance: float | None = Field(
+        None, gt=0, description="tolerance of surface_dice, in the unit of spacing; null: longest pixel side"
+    )
+    human: dict[str, float] = Field({}, examples=[{"dice": 0.9}], description="what a person reaches, by metric")
+    regions: dict[str, list[str]] = Field(
+        {}, description="unions of classes that are evaluated, too, by name: {whole: [core, rim]}"
+    )
 
 
 class Motifs(Section):
     """Database that learned motifs are compared with."""
 
-    database: Path | None = None  # MEME file
+    database: Path | None = Field(None, description="MEME file of known motifs")
 
 
 class Explain(Section):
     """What to explain."""
 
     motifs: Motifs = Motifs()
-    examples: int = Field(8, ge=0, le=MANY)  # test examples with attributions or activation maps
-    # outputs, and channels of the last hidden layer, of which pictures show what excites them; 0: none
-    units: int = Field(6, ge=0, le=1000)
-    likeness: bool = False  # images: which look alike to the network, by its vectors before the last layer
-    # None: DeepLIFT, or mutagenesis for networks with an LSTM, for which DeepLIFT has no rules; see docs/sequences.md.
-    attributions: Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"] | None = None
+    examples: int = Field(8, ge=0, le=MANY, description="test examples with attributions or activation maps")
+    units: int = Field(
+        6, ge=0, le=1000, description="outputs, and channels of the last hidden layer, of which pictures show what "
+        "excites them; 0: none",
+    )  # fmt: skip
+    likeness: bool = Field(
+        False, description="images only: which look alike to the network, by its vectors before the last layer"
+    )
+    attributions: Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"] | None = Field(
+        None, description="null: deeplift, or mutagenesis for networks with an LSTM, for which DeepLIFT has no rules"
+    )
 
 
 class Uncertainty(Section):
     """How to estimate the uncertainty of predicted maps."""
 
-    # ensemble: the stored predictions of all runs; augment, dropout: new predictions by one run. The first method
-    # makes the maps and the list of what to annotate next. None: ensemble if the data are Images.
-    methods: list[Literal["ensemble", "augment", "dropout"]] | None = None
-    samples: int = Field(16, ge=2, le=MANY)  # predictions by dropout, and at most by augment (8 in 2D, 16 in 3D)
+    methods: list[Literal["ensemble", "augment", "dropout"]] | None = Field(
+        None,
+        description="ensemble: the stored predictions of all runs; augment, dropout: new predictions by one run. The "
+        "first method makes the maps and the list of what to annotate next. null: ensemble if the data are Images",
+    )
+    samples: int = Field(
+        16, ge=2, le=MANY, description="predictions by dropout, and at most by augment (8 in 2D, 16 in 3D)"
+    )
 
 
 class Predict(Section):
@@ -123,8 +195,13 @@ class Predict(Section):
 
 
 class _NewImages(Section):
-    images: Path | None = None  # folder, or .npz file with arrays of images; for bags a table, or a folder of folders
-    covariates: Path | None = None  # table of these images, for models with covariates: image, and a column for each
+    images: Path | None = Field(
+        None, description="folder, or .npz file with arrays of images; for bags a table, or a folder of folders; null: "
+        "no new images",
+    )  # fmt: skip
+    covariates: Path | None = Field(
+        None, description="table of these images, for models with covariates: image, and a column for each"
+    )
 
 
 class Fit(Section):
@@ -154,8 +231,8 @@ class Apply(Fit, _NewImages):  # pydantic takes the fields of the last class fir
 class Variants(Section):
     """Variants to score; none if ``vcf`` is null."""
 
-    vcf: Path | None = None  # VCF or BCF
-    genome: Path | None = None  # FASTA file that the variants refer to; None: data.genome
+    vcf: Path | None = Field(None, description="VCF or BCF; null: no variants")
+    genome: Path | None = Field(None, description="FASTA file that the variants refer to; null: data.genome")
     window: int | None = Field(None, ge=1, le=10 * MANY, description="bp; for models of sequences of varying length")
     offsets: list[int] = Field(
         [0], min_length=1, description="bp; positions of the window around the variant, whose scores are averaged"
@@ -175,7 +252,7 @@ class Scan(Section):
     """Contigs to scan; none if ``contigs`` is null."""
 
     contigs: Literal["all"] | list[str] | None = Field(None, description="names of contigs; left out: all of them")
-    genome: Path | None = None  # FASTA file; None: data.genome
+    genome: Path | None = Field(None, description="FASTA file; null: data.genome")
     stride: int = Field(10, ge=1, le=10 * MANY, description="bp from one window to the next")
     threshold: float | None = Field(
         None,
@@ -190,18 +267,22 @@ class Scan(Section):
 class Report(Section):
     """What the report is told."""
 
-    errors: Path | None = None  # copy of errors.tsv, the worst examples, with a filled column reason
+    errors: Path | None = Field(None, description="copy of errors.tsv, the worst examples, with a filled column reason")
 
 
 class Settings(Section):
     """All settings of an experiment, with every default filled in and every path resolved."""
 
-    seed: int = Field(1, ge=0, lt=SEEDS)
-    data: SerializeAsAny[Chosen]
+    seed: int = Field(1, ge=0, lt=SEEDS, description="determines the split, negatives and all other random choices")
+    data: SerializeAsAny[Chosen] = Field(description="what is read, and how")
     split: Split = Split()
-    augment: list[SerializeAsAny[Chosen]] | str = Field([])  # text names a set, see biocnn.augment.sets
-    model: SerializeAsAny[Chosen]
-    loss: SerializeAsAny[Chosen] | None = None  # None: that of the task
+    augment: list[SerializeAsAny[Chosen]] | str = Field(
+        [], description="random changes of training examples: a list, or the name of a set; left out: that of the data"
+    )
+    model: SerializeAsAny[Chosen] = Field(description="the network; left out, or auto: decided from the data")
+    loss: SerializeAsAny[Chosen] | None = Field(
+        None, description="what training minimises; left out: the loss of the task"
+    )
     train: Train = Train()
     calibrate: Calibrate = Calibrate()
     metrics: Metrics = Metrics()

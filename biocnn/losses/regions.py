@@ -22,6 +22,11 @@ def soft_dice(sums: Sums, smooth: float) -> Tensor:
 def dice(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0) -> Tensor:
     """Soft Dice loss of a binary mask (K = 1) or a class map, with equal weights of all classes.
 
+    Parameters
+    ----------
+    smooth
+        Added to numerator and denominator: classes without pixels in a batch then count as found.
+
     References
     ----------
     Milletari et al., 3DV 2016, doi:10.1109/3DV.2016.79.
@@ -30,14 +35,26 @@ def dice(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *,
 
 
 def dice_bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0) -> Tensor:
-    """Sum of soft Dice and binary cross-entropy."""
+    """Sum of soft Dice and binary cross-entropy.
+
+    Parameters
+    ----------
+    smooth
+        Added to numerator and denominator: classes without pixels in a batch then count as found.
+    """
     return dice(logits, target, smooth=smooth) + bce(logits, target, class_weights)
 
 
 def dice_cross_entropy(
     logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0
 ) -> Tensor:
-    """Sum of soft Dice and cross-entropy."""
+    """Sum of soft Dice and cross-entropy.
+
+    Parameters
+    ----------
+    smooth
+        Added to numerator and denominator: classes without pixels in a batch then count as found.
+    """
     sums = softmax_sums(logits, target)
     return soft_dice(sums, smooth) + mean_surprise(sums, class_weights)
 
@@ -50,7 +67,15 @@ def dice_focal(
     gamma: float = 2.0,
     smooth: float = 1.0,
 ) -> Tensor:
-    """Sum of soft Dice and the focal loss."""
+    """Sum of soft Dice and the focal loss.
+
+    Parameters
+    ----------
+    gamma
+        Exponent of the focal loss: the larger, the less pixels count that are already right.
+    smooth
+        Added to numerator and denominator: classes without pixels in a batch then count as found.
+    """
     return dice(logits, target, smooth=smooth) + focal(logits, target, class_weights, gamma=gamma)
 
 
@@ -70,6 +95,8 @@ def tversky(
     false_positives, false_negatives
         Weights; 0.5 and 0.5 is Dice. A larger weight of false negatives increases recall of small structures, and false
         positives.
+    smooth
+        Added to numerator and denominator: classes without pixels in a batch then count as found.
 
     References
     ----------

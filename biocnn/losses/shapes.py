@@ -67,6 +67,8 @@ def cldice(
         Weight of the clDice term.
     radius
         Radius of the thickest structure, in pixels: the number of erosions to find its centreline.
+    smooth
+        Added to numerator and denominator of clDice.
 
     References
     ----------

@@ -100,7 +100,7 @@ def positional(path: str) -> list[str]:
 
 def _signature(path: str) -> ast.arguments:
     module, _, name = path.partition(":")
-    return _parameters(_definition(module, name))
+    return _parameters(definition(module, name))
 
 
 def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
@@ -134,7 +134,7 @@ def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
     collector.finish()
     chosen = {}
     for key, field in schema.model_fields.items():
-        if (kind := _kind(field)) and (value := getattr(found, key)) is not None:
+        if (kind := chosen_kind(field)) and (value := getattr(found, key)) is not None:
             with collector:
                 chosen[key] = choose(kind, value, _dotted(where, key))
     collector.finish()
@@ -149,7 +149,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, default=lambda other: other.item() if hasattr(other, "item") else str(other))
 
 
-def _kind(field: FieldInfo) -> str:
+def chosen_kind(field: FieldInfo) -> str:
     """Return the kind of a setting that is a section with a name; "" for any other."""
     parts = (field.annotation, *get_args(field.annotation))
     marks = [*field.metadata, *(mark for part in parts for mark in getattr(part, "__metadata__", ()))]
@@ -329,7 +329,7 @@ def map_paths(change: Callable[[Path, str], Path], value: Any, where: str = "") 
     return value
 
 
-def _definition(module: str, name: str) -> ast.FunctionDef | ast.ClassDef:
+def definition(module: str, name: str) -> ast.FunctionDef | ast.ClassDef:
     """Return the source of a function or class without importing its module."""
     source = source_of(module)
     if source is None:

@@ -19,6 +19,7 @@ from biocnn.core.errors import InputError, Interrupted, nearest
 from biocnn.core.interrupt import exit_on_sigterm
 from biocnn.workflow import steps
 from biocnn.workflow.arguments import REQUIRED, text_of
+from biocnn.workflow.editors import schema
 from biocnn.workflow.launch import run
 from biocnn.workflow.start import start
 from biocnn.workflow.steps import OPTIONS
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-STEPS = (start, run, *steps.STEPS)
+STEPS = (start, run, *steps.STEPS, schema)
 MORE = "more"  # parameter that receives all other arguments
 
 

@@ -369,17 +369,9 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
             log.info("%s: %s", path, outcome)
 
 
-def schema(out: Path) -> None:
-    """Write the JSON schema of experiments, with which editors complete and check their files."""
-    from biocnn.config.json_schema import experiment_schema
-
-    with atomic(out) as temporary:
-        temporary.write_text(json.dumps(experiment_schema(), indent=1) + "\n", encoding="utf-8")
-
-
 STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, features, baselines,
-    evaluate, curve, negatives, explain, uncertainty, apply, variants, scan, report, summary, schema,
+    evaluate, curve, negatives, explain, uncertainty, apply, variants, scan, report, summary,
 )  # fmt: skip
 
 

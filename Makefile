@@ -10,7 +10,7 @@ READY := .venv/.ready
 # Rules call `biocnn`, which must be that of this environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test lint nightly bench
+.PHONY: help run test lint docs nightly bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -31,6 +31,9 @@ lint: $(READY) ## check style and types of Python, and style of the workflow
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+docs: $(READY) ## build the documentation, which then starts at docs/_build/html/index.html
+	$(BIN)/python -m sphinx -q -E -W --keep-going docs docs/_build/html
+
 nightly: $(READY) ## run the tests that take more than a minute
 	$(BIN)/pytest -q -m slow
 
@@ -41,5 +44,5 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later is needed; install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "make: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+import biocnn
 from biocnn.config.registry import REGISTRY
 
 ROOT = Path(__file__).parents[1]
@@ -172,7 +173,7 @@ def test_the_citation_agrees_with_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert citation["cff-version"] == "1.2.0"
     assert {"message", "title", "authors"} <= citation.keys()
-    assert citation["version"] == project["version"]
+    assert citation["version"] == biocnn.__version__
     assert citation["license"] == project["license"]
 
 

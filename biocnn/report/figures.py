@@ -1,7 +1,5 @@
 """Common parts of all figures: palette, fonts, and saving for papers and the page."""
 
-import base64
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +8,12 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from PIL import Image
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.report.blocks import Picture, short
+from biocnn.report.drawing import as_svg, for_page
 from biocnn.report.glyphs import NumberOf, number_names
 
 INK = "#1F2328"
@@ -24,6 +21,7 @@ MUTED, FAINT = "#6B7280", "#C9CED6"
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 PAGE_WIDTH = 7.2  # inches: two columns of a journal
 PAPER_DPI, PAGE_DPI, THUMBNAIL_DPI = 300, 170, 150
+THEMED = {INK: "--ink", MUTED: "--figure-muted", FAINT: "--figure-faint", BLUE: "--figure-blue"}
 LONGEST, LEGEND, LINES = 80, 24, 4  # characters per line, characters per line of a panel legend, lines per text
 
 _STYLE = {
@@ -82,12 +80,12 @@ def letter(axes: Axes, text: str, title: str) -> None:
 
 
 class Gallery:
-    """Saves figures as PNG for papers, and as smaller copies embedded in the page.
+    """Saves figures as PNG and SVG for papers, and returns smaller copies for the page.
 
     Parameters
     ----------
     folder
-        Folder for the PNG files; created if missing.
+        Folder for the files; created if missing.
     path
         The folder, for captions.
     """
@@ -103,9 +101,10 @@ class Gallery:
         return Gallery(self.folder / safe, f"{self.path}/{safe}")
 
     def add(self, name: str, figure: Figure, alt: str, caption: str, *, vector: bool = True) -> Picture:
-        """Save a figure as ``name.png`` and return it for the page, as SVG or, for figures of images, as PNG.
+        """Save a figure as ``name.png`` and ``name.svg``, and return it for the page.
 
-        Names in scripts that the font lacks are replaced by numbers, which the caption explains.
+        Names in scripts that the font lacks are replaced by numbers, which the caption explains. Without ``vector``,
+        for figures of images, only words are vectors.
         """
         FigureCanvasAgg(figure)
         _tame(figure)
@@ -113,8 +112,10 @@ class Gallery:
         caption = f"{caption} {legend}." if legend else caption
         figure.savefig(self.folder / f"{name}.png", dpi=PAPER_DPI, metadata={"Software": None})
         figure.set_layout_engine("none")  # the second rendering keeps the layout of the first
-        source = _svg(figure) if vector else _png(figure)
+        svg = as_svg(figure, PAGE_DPI, vector)
+        (self.folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         place = f"{self.path}/{name}".removeprefix("figures/")
+        source = for_page(svg, re.sub(r"\W", "-", place), alt, THEMED)
         return Picture(place, source, alt, caption, round(figure.get_figwidth() * 125))
 
     def thumbnail(self, figure: Figure) -> None:
@@ -122,11 +123,6 @@ class Gallery:
         FigureCanvasAgg(figure)
         _tame(figure)
         figure.savefig(self.folder / "thumbnail.png", dpi=THUMBNAIL_DPI, metadata={"Software": None})
-
-
-def data_uri(data: bytes, media_type: str) -> str:
-    """Encode data as a URI, so that the page needs no other file."""
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def _tame(figure: Figure) -> None:
@@ -138,21 +134,3 @@ def _tame(figure: Figure) -> None:
         if not text.get_parse_math():
             lines = text.get_text().split("\n")[:LINES]
             text.set_text("\n".join(short(line, LONGEST) for line in lines))
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return data_uri(buffer.getvalue(), "image/svg+xml")
-
-
-def _png(figure: Figure) -> str:
-    """Return a PNG, with one channel if it is grey: a third of the size."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PAGE_DPI, metadata={"Software": None})
-    picture = Image.open(buffer).convert("RGB")
-    red, green, blue = picture.split()
-    if red == green == blue:
-        buffer = io.BytesIO()
-        red.save(buffer, "PNG", optimize=True)
-    return data_uri(buffer.getvalue(), "image/png")

@@ -17,6 +17,7 @@ from biocnn.report.covariates import covariates
 from biocnn.report.diagnosis import diagnosis
 from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
+from biocnn.report.glossary import Explainer
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
 from biocnn.report.new_images import counts, objects, predictions, restored
 from biocnn.report.performance import performance
@@ -37,9 +38,9 @@ def write_report(experiment_folder: Path, settings: Settings, out: Path, figures
     settings
         Resolved settings.
     out
-        HTML file, with embedded pictures and style.
+        HTML file, with embedded pictures, style and script.
     figures
-        Folder for PNG figures of 300 dots per inch; an existing folder is replaced.
+        Folder for figures as PNG (300 dots per inch) and SVG; an existing folder is replaced.
     """
     results = Results(experiment_folder)
     with atomic(figures) as folder, atomic(out) as page:
@@ -50,6 +51,7 @@ def write_report(experiment_folder: Path, settings: Settings, out: Path, figures
             "verdict": verdict(results),
             "tiles": tiles(results),
             "origin": _origin(results, settings),
+            "explain": Explainer(results.folder),
             "sections": [section for section in found if section.blocks],
         }
         page.write_text(render("page.html.j2", **context), encoding="utf-8")
@@ -57,9 +59,6 @@ def write_report(experiment_folder: Path, settings: Settings, out: Path, figures
 
 def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Section]:
     return [
-        sections.data(results, settings, gallery),
-        calibration(results, settings, gallery),
-        sections.training(results, gallery),
         *chapters(results, settings, gallery),
         covariates(results, gallery),
         explanation(results, settings, gallery),
@@ -69,6 +68,9 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         predictions(results),
         counts(results),
         restored(results, gallery),
+        sections.data(results, settings, gallery),
+        calibration(results, settings, gallery),
+        sections.training(results, gallery),
         sections.reproduce(results, settings),
     ]
 
@@ -99,8 +101,8 @@ def render(template: str, **context: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    css = files("biocnn.report").joinpath("style.css").read_text(encoding="utf-8")
-    return environment.get_template(template).render(css=css, **context)
+    css, script = (files("biocnn.report").joinpath(name).read_text("utf-8") for name in ("style.css", "page.js"))
+    return environment.get_template(template).render(css=css, script=script, **context)
 
 
 def tiles(results: Results) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from biocnn.config.registry import REGISTRY, find, tasks_of
 from biocnn.core.files import atomic
 from biocnn.report.blocks import plural
-from biocnn.report.figures import data_uri
+from biocnn.report.drawing import data_uri
 from biocnn.report.headline import best_rows, interval, metric_name, number, probability, top_motif
 from biocnn.report.page import render
 from biocnn.report.results import Results

@@ -1,14 +1,20 @@
 """Figures show the data correctly."""
 
+import base64
+import io
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from biocnn.report.curves import discrimination, precision_points, roc_points
+from biocnn.report.drawing import data_uri, for_page
 from biocnn.report.figures import Gallery, new_figure, style
 from biocnn.report.images import display, outline
 from biocnn.report.motifs import busiest
@@ -100,5 +106,33 @@ def test_style_ends_with_its_context(tmp_path):
         figure.subplots().plot([1, 2])
         picture = Gallery(tmp_path).add("line", figure, "a line", "Rises.")
     assert dict(mpl.rcParams) == before
-    assert picture.source.startswith("data:image/svg+xml;base64,")
+    assert picture.source.startswith("<svg ")
+    assert (tmp_path / "line.svg").read_text().startswith("<?xml")
     assert (tmp_path / "line.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_figure_of_an_image_has_words_as_vectors_and_pixels_as_they_are(tmp_path):
+    pixels = np.random.default_rng(0).integers(256, size=(6, 8, 3)).astype(np.uint8)
+    with style():
+        figure = new_figure(1.0, 2.0)
+        axes = figure.subplots()
+        axes.set_title("Title")
+        axes.imshow(pixels)
+        axes.plot([1, 2], [1, 2])
+        picture = Gallery(tmp_path).add("image", figure, "<an image>", "Shown.", vector=False)
+    assert 'aria-label="&lt;an image&gt;"' in picture.source
+    assert "data:image/webp;base64," in picture.source
+    assert "var(--ink, #1F2328)" in picture.source, "words have the colour of the page"
+    used = re.findall(r'href="#([^"]+)"', picture.source)
+    assert used
+    assert all(f' id="{name}"' in picture.source for name in used)
+
+
+def test_images_in_a_page_are_compressed_without_loss():
+    pixels = np.random.default_rng(0).integers(256, size=(6, 8, 4)).astype(np.uint8)
+    pixels[..., 3] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    svg = f'<svg viewBox="0 0 1 1"><image href="{data_uri(buffer.getvalue(), "image/png")}"/></svg>'
+    found = re.search(r"image/webp;base64,([^\"]+)", for_page(svg, "name", "", {}))[1]
+    np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(found))).convert("RGBA"), pixels)

@@ -4,17 +4,22 @@ Importing biocnn imports neither torch nor monai; the names below load what they
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biocnn.core.errors import InputError
 
+if TYPE_CHECKING:
+    from biocnn.data.dataset import Dataset
+    from biocnn.prediction.model import Model
+    from biocnn.prediction.train import train
+
 __version__ = "0.1.0"
-__all__ = ["Dataset", "InputError", "Model", "load", "train_run"]
+__all__ = ["Dataset", "InputError", "Model", "load", "train"]
 
-_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.prediction.model", "train_run": "biocnn.training.runs"}
+_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.prediction.model", "train": "biocnn.prediction.train"}
 
 
-def load(path: Any, device: Any = None, **settings: Any) -> Any:
+def load(path: Any, device: Any = None, **settings: Any) -> "Model":
     """Load ``model.safetensors``: see `biocnn.prediction.model.Model`."""
     return import_module("biocnn.prediction.model").Model(path, device, **settings)
 
@@ -23,3 +28,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'biocnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -12,9 +12,10 @@ from scipy.ndimage import distance_transform_edt
 from biocnn.config.registry import find
 from biocnn.config.schema import Chosen, choose
 from biocnn.config.settings import Settings, Split
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.frame import has_frame
 from biocnn.data.raw import Raw
+from biocnn.data.storing import write
 from biocnn.io.ragged import Ragged
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts, Part

@@ -146,9 +146,35 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
     path, root = Path(path), Path(data_root).expanduser()
     if path.suffix == ".json":
         return read_frozen(path)
+    collector = Collector()
+    with collector:
+        settings = settings_of(read_yaml(path), root)
+    collector.finish(f"{path}: ")
+    return Experiment(path.stem, settings, str(path), str(root))
+
+
+def settings_of(given: dict[str, Any], root: Path = Path(), *, stored: bool = False) -> Settings:
+    """Check the content of an experiment's file, and fill in all defaults.
+
+    Parameters
+    ----------
+    given
+        Sections by name, as in the file.
+    root
+        Folder that relative paths start at.
+    stored
+        Whether the data set is stored already, so that the files in the section data need not exist.
+
+    Raises
+    ------
+    InputError
+        As in ``load``.
+    """
     collector, found = Collector(), {}
     with collector:
-        found = resolve_paths(_sections(read_yaml(path), collector), root, collector)
+        sections = _sections(given, collector)
+        kept = {"data": sections["data"]} if stored and "data" in sections else {}
+        found = resolve_paths({k: v for k, v in sections.items() if k not in kept}, root, collector) | kept
     # Placeholders replace faulty sections, so that the others can still be compared.
     settings = Settings.model_construct(**({"data": Chosen(name=""), "model": Chosen(name="")} | found))
     collector.faults += disagreements(settings)
@@ -157,8 +183,8 @@ def load(path: str | Path, data_root: str | Path = ".") -> Experiment:
             settings = resolve_draws(settings)
         with collector:  # an alphabet that is not given is checked once the data are read
             check_strands(settings, RNA if getattr(settings.data, "alphabet", None) == "RNA" else None)
-    collector.finish(f"{path}: ")
-    return Experiment(path.stem, settings, str(path), str(root))
+    collector.finish()
+    return settings
 
 
 def _sections(given: dict[str, Any], collector: Collector) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import shutil
 import stat
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -131,3 +132,11 @@ def exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # name too long, or with a null byte
         return False
+
+
+class TemporaryFolder:
+    """A new folder, which is removed with this object, at the latest when Python ends."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="biocnn-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)

@@ -1,36 +1,32 @@
 """The stored data set of an experiment: written once, read by all later steps."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike
 
-from biocnn.config.registry import resolve
-from biocnn.config.settings import Split
-from biocnn.core.checks import Checks
+from biocnn.core.cards import card, line, some
 from biocnn.core.errors import InputError
-from biocnn.core.files import check_file
+from biocnn.core.files import TemporaryFolder, atomic, check_file, read_json
 from biocnn.data import leakage, splits
-from biocnn.data.covariates import PREFIX, doubts, encode_covariates, measure
-from biocnn.data.facts import checked
+from biocnn.data.arrays import write_arrays
+from biocnn.data.covariates import PREFIX, encode_covariates
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
-from biocnn.data.splits import SPLITS
-from biocnn.data.stored_raw import fingerprint
+from biocnn.data.storing import SETTINGS, make
 from biocnn.io.padded import pad
-from biocnn.io.ragged import REMEDY, Ragged, link
+from biocnn.io.ragged import REMEDY, Ragged
 from biocnn.tasks import Task, make_task
-from biocnn.tasks.facts import BySplit, Facts, Measured, read_facts
+from biocnn.tasks.facts import Facts, read_facts
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.tasks.object_classes import with_classes
 from biocnn.tasks.task import PartTask
+
+NOTES = 5  # shown in a notebook
 
 
 class Dataset:
@@ -39,7 +35,7 @@ class Dataset:
     Parameters
     ----------
     folder
-        Folder from ``write``.
+        Folder from ``biocnn dataset``, or from ``from_arrays`` or ``from_files``.
     fold
         Fold whose split and facts to use, from 0; a data set without folds has one.
 
@@ -58,6 +54,7 @@ class Dataset:
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
         self.folder, self.fold = Path(folder), fold
+        self.kept: TemporaryFolder | None = None
         self.share: dict[str, Any] = {}
         folder = self.folder
         facts = read_facts(folder / "facts.json")
@@ -80,6 +77,147 @@ class Dataset:
             if stored is not None and len(stored) != len(self.examples):
                 counts = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
                 raise InputError(f"{folder / 'examples.tsv'}: {counts}", REMEDY)
+
+    @property
+    def _about(self) -> dict[str, str]:
+        facts, n = self.facts, self.facts.n
+        return {
+            "for": f"{self.task.label.format(one=self.input.name)} ({facts.task})",
+            "outputs": some(facts.outputs),
+            "examples": f"{len(self.examples):,} {self.input.examples} {self.input.describe(facts)}",
+            "size": self.input.size(facts),
+            "splits": ", ".join(f"{number:,} {name}" for name, number in n or ()),
+            "fold": f"fold {self.fold} of {self.folds}" if self.folds > 1 else "",
+        }
+
+    def __repr__(self) -> str:
+        return line("Dataset", self._about)
+
+    def _repr_html_(self) -> str:
+        notes = self.checks[self.checks["outcome"] != "read"]
+        found = {"notes": "; ".join(f"{note.reason} ({note.count:,})" for note in notes.head(NOTES).itertuples())}
+        return card("Dataset", self._about | found | {"folder": str(self.folder)})
+
+    @classmethod
+    def from_files(
+        cls,
+        data: Mapping[str, Any],
+        *,
+        split: Mapping[str, Any] | None = None,
+        seed: int = 1,
+        folder: str | Path | None = None,
+        data_root: str | Path = ".",
+    ) -> "Dataset":
+        """Read files, split the examples and store them, as the steps check and dataset do.
+
+        Parameters
+        ----------
+        data
+            Section data of an experiment, e.g. ``{"name": "Images", "images": "photos", "masks": "outlines"}``.
+        split
+            Section split of an experiment, e.g. ``{"val": 0.1, "test": ["chr3"]}`` or ``{"folds": 5}``.
+        seed
+            Seed of the experiment: of splits and negatives.
+        folder
+            New folder for the data set, which ``Dataset(folder)`` opens again; None: one that is removed with it.
+        data_root
+            Folder that relative paths start at.
+
+        Raises
+        ------
+        InputError
+            As a run of the workflow: names the dotted key, and the remedy.
+        """
+        return cls._made(folder, lambda to: make(data, split, seed, Path(data_root), to.parent, to))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any = None,
+        *,
+        task: str | None = None,
+        axes: str | None = None,
+        ids: Sequence[Any] | None = None,
+        groups: Sequence[Any] | None = None,
+        covariates: Any = None,
+        split: Mapping[str, Any] | Sequence[str] | None = None,
+        seed: int = 1,
+        folder: str | Path | None = None,
+        **settings: Any,
+    ) -> "Dataset":
+        """Store sequences or images in memory as a data set, with the checks of the readers of files.
+
+        Parameters
+        ----------
+        x
+            Sequences: a list of strings (DNA or RNA, either case), codes, or one-hot arrays; see
+            ``biocnn.io.letters.letters_of``. Images: an array of shape (N, height, width) or (N, channels, height,
+            width), or a list of arrays of different sizes; up to 4 channels first, or any order with ``axes``.
+        y
+            Numbers for each example, (N,) or (N, K), named by the columns if it is a table: 0 and 1 are no and yes,
+            nan is unknown if there are several; fractions are quantities. Words or integers are classes of images.
+            For each pixel: masks (bool, or integers: classes) or labels of objects, (N, *spatial). None: all
+            sequences are positives, and the setting ``negatives`` tells how the others are made.
+        task
+            What ``y`` means, if this is not clear: e.g. "regression", "multiclass", "multilabel", "ordinal", "mask",
+            "classes", "instances", "image_to_image".
+        axes
+            Order of the axes of one image, letters of C, Z, Y, X: e.g. "YXC" (colours last), "ZYX" (a volume).
+        ids, groups
+            Name of each example, by default its number; and its unit that a split never cuts, such as a patient.
+        covariates
+            Table, or mapping, of numbers or words that the network also receives.
+        split
+            Split of each example: train, val or test; or the section split of an experiment, as in ``from_files``.
+        seed, folder
+            As for ``from_files``.
+        **settings
+            What the reader (``Sequences``, ``Images``, ``LabelledImages``, ``PairedImages``) can also set, such as
+            ``classes``, ``spacing``, ``channels``, ``alphabet``.
+
+        Raises
+        ------
+        InputError
+            If arrays do not fit, or it is not clear what they mean: then it names what to add.
+        """
+        listed = split is not None and not isinstance(split, Mapping)
+        columns = {"id": ids, "group": groups, "split": split if listed else None}
+
+        def write(to: Path) -> None:
+            source = to.parent / "arrays"
+            source.mkdir()
+            given = {"axes": axes, "columns": columns, "covariates": covariates, "settings": settings}
+            data = write_arrays(source, x, y, task=task, **given)
+            make(data, None if listed else split, seed, Path(), source, to)
+
+        found = cls._made(folder, write)
+        if task is not None and found.facts.task != task:
+            raise InputError(f"task: {task!r}, but y is for {found.facts.task!r}", "leave task out, or change y")
+        return found
+
+    @classmethod
+    def _made(cls, folder: str | Path | None, write: Callable[[Path], None]) -> "Dataset":
+        """Open a data set in a new folder, or in a temporary one that lasts as long."""
+        kept = None if folder else TemporaryFolder()
+        path = Path(folder) if folder else kept.path / "dataset"
+        if path.exists():
+            raise InputError(f"folder: {path} exists", "open it with biocnn.Dataset(folder), or choose another one")
+        with atomic(path) as to:
+            write(to)
+        found = cls(path)
+        found.kept = kept
+        return found
+
+    @cached_property
+    def sections(self) -> dict[str, Any]:
+        """Sections seed, data and split of the experiment that made the data set."""
+        return read_json(self.folder / SETTINGS)
+
+    @cached_property
+    def checks(self) -> pd.DataFrame:
+        """What was found, repaired and left out: source, outcome, reason, count and example."""
+        return pd.read_csv(self.folder / "checks.tsv", sep="\t", keep_default_na=False)
 
     @cached_property
     def ranges(self) -> np.ndarray:
@@ -146,7 +284,7 @@ class Dataset:
         """Return the same examples with other splits; measurements of the training split are kept."""
         other = copy(self)
         other.examples = self.examples.assign(split=split)
-        other.facts = self.facts.model_copy(update={"n": _sizes(split)})
+        other.facts = self.facts.model_copy(update={"n": splits.sizes(split)})
         return other
 
     def of_part(self, part: PartTask) -> "Dataset":
@@ -229,166 +367,3 @@ def read_examples(path: str | Path, words: Sequence[str] = ()) -> pd.DataFrame:
     if missing := {"id", "split"} - set(table.columns):
         raise InputError(f"{path}: has no column {min(missing)}", REMEDY)
     return table
-
-
-def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
-    """Split the examples and store them.
-
-    Parameters
-    ----------
-    raw
-        Examples as read.
-    split
-        The experiment's section split.
-    seed
-        Seed of the experiment.
-    folder
-        Output folder; must not exist yet.
-
-    Returns
-    -------
-    facts
-        Facts as stored in facts.json.
-
-    Raises
-    ------
-    InputError
-        If ``raw`` violates the contract of ``Raw``, or a split is not fit for training or evaluation.
-    """
-    raw = checked(raw)
-    examples, checks = raw.examples.copy(), Checks()
-    facts, folds = raw.facts, divide(raw, examples, split, seed, checks)
-    folder.mkdir(parents=True)
-    task, given = make_task(facts), make_input(facts)
-    _measure_covariates(facts.covariates, examples, folds, checks)
-    truths = _store_truth(raw, task, folder)
-    _measure_truth(task, truths, folds, checks)
-    examples = examples.assign(**task.columns(truths))
-    _store(raw, "x.npy", folder / "x.npy", map(raw.x, range(len(examples))), given.dtype(facts))
-    measured = {"decisions": facts.decisions}
-    if given.measure:
-        measured |= resolve(given.measure)(facts, folder, folds, seed)
-    examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
-    checks.frame().to_csv(folder / "checks.tsv", sep="\t", index=False)
-    # A table may name hundreds of images, so the hashes of the stored arrays represent them.
-    stored = [fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
-    measured |= folds[0].facts.given() | {"sources": facts.sources + stored}
-    measured |= {"folds": [fold.facts for fold in folds]} if len(folds) > 1 else {}
-    facts = facts.model_copy(update=measured)
-    (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
-    return facts
-
-
-@dataclass
-class _Fold:
-    """The split of each example, and what is measured on the splits."""
-
-    split: pd.Series
-    facts: Measured
-
-    def add(self, **measured: Any) -> None:
-        self.facts = Measured.model_validate(self.facts.given() | measured)
-
-
-def _sizes(split: pd.Series) -> BySplit[int]:
-    return BySplit[int](**{name: int((split == name).sum()) for name in SPLITS})
-
-
-def divide(raw: Raw, examples: pd.DataFrame, split: Split, seed: int, checks: Checks) -> list[_Fold]:
-    """Add columns to the table: split; with folds also fold, and split_1, split_2, ... for all folds but the first."""
-    split, strata = _spelled(split, raw, checks), _strata(raw)
-    if split.folds is None:
-        found = [splits.assign(examples, seed, split, strata)]
-    else:
-        folds = splits.assign_folds(examples, seed, split, strata)
-        found = [splits.splits_of_fold(folds, i, split.folds) for i in range(split.folds)]
-        examples["fold"] = folds
-    identity, folds = leakage.identify(raw), []
-    for i, assigned in enumerate(found):
-        assigned, leaks = leakage.account(identity, assigned, split.remove_leaks, examples["id"], checks)
-        assigned = splits.set_aside(assigned, split.train_dev, seed)
-        unused = (assigned == splits.TRAIN_DEV).sum()
-        checks.add("split", "note", "examples like those of the training split, but not trained on", unused)
-        examples[f"split_{i}" if i else "split"] = assigned
-        folds.append(_Fold(assigned, Measured(n=_sizes(assigned), leakage=leaks)))
-        for name, n in folds[-1].facts.n:
-            if not n:
-                raise InputError(
-                    f"split.remove_leaks: leaves the {name} split empty", "put matching examples into one group"
-                )
-    return folds
-
-
-def _strata(raw: Raw) -> pd.Series | None:
-    """Return the class of each example if it has exactly one; else None."""
-    if not make_task(raw.facts).exclusive:
-        return None
-    return pd.Series(np.nan_to_num(np.asarray(raw.y)).argmax(axis=1), index=raw.examples.index)
-
-
-def _spelled(split: Split, raw: Raw, checks: Checks) -> Split:
-    """Return the section split with names of groups as in the examples."""
-    given = {"val": split.val, "test": split.test}
-    lists = {key: [str(name) for name in names] for key, names in given.items() if isinstance(names, list)}
-    if not (lists and raw.contigs and split.group in ("group", "chrom")):
-        return split
-    found = raw.contigs.find_groups([name for names in lists.values() for name in names])
-    renamed = [f"{name} -> {group}" for name, group in found.items() if name != group]
-    checks.add("split", "repaired", "contig names", len(renamed), ", ".join(renamed[:4]))
-    return split.model_copy(update={key: [found.get(name, name) for name in names] for key, names in lists.items()})
-
-
-def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype: DTypeLike) -> None:
-    """Write arrays, or link them if they are stored already."""
-    if raw.folder:
-        link(raw.folder / name, path)
-    else:
-        Ragged.write(path, arrays, dtype)
-
-
-def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
-    """Write targets, what they are computed from, classes, and second masks; return what the task remembers of each."""
-    found = []
-
-    def encoded() -> Iterator[np.ndarray]:
-        for row in range(len(raw.examples)):
-            truth = raw.truth(row)
-            stored = task.encode_typed(truth, raw.classes(row)) if raw.classes else task.encode(truth)
-            found.append(task.remember(truth, stored))
-            yield stored
-
-    task.target.write(encoded(), folder)
-    if task.kept:
-        labels = (raw.truth(row)[None] for row in range(len(raw.examples)))
-        _store(raw, "y.npy", folder / "labels.npy", labels, task.kept)
-    for name, other, dtype in (("classes", raw.classes, np.int32), ("second", raw.second, np.uint8)):
-        if other:
-            _store(raw, f"{name}.npy", folder / f"{name}.npy", map(other, range(len(raw.examples))), dtype)
-    return found
-
-
-def _measure_truth(task: Task, found: list[Any], folds: list[_Fold], checks: Checks) -> None:
-    """Check the splits of each fold, and measure them."""
-    for place, fold in _places(folds):
-        by_split = {name: [found[row] for row in np.flatnonzero(fold.split == name)] for name in SPLITS}
-        for reason, output in task.check_split(by_split):
-            checks.add(place, "note", reason, 1, output)
-        fold.add(**task.measure(by_split))
-        for (name, n), (_, known) in zip(fold.facts.n or (), fold.facts.n_known or (), strict=False):
-            for output, k in task.labelled_columns.items():
-                checks.add(place, "note", f"{output} is unknown in the {name} split", n - known[k])
-
-
-def _measure_covariates(names: list[str], examples: pd.DataFrame, folds: list[_Fold], checks: Checks) -> None:
-    """Measure the covariates of each fold, and record what the training split lacks."""
-    for place, fold in _places(folds) if names else ():
-        fold.add(coded=measure(examples, names, (fold.split == "train").to_numpy()))
-        used = fold.split.isin(SPLITS).to_numpy()
-        for reason, which in doubts(fold.facts.coded, examples):
-            found = examples["id"][which & used]
-            checks.add(place, "note", f"covariate {reason}", len(found), "".join(found[:1]))
-
-
-def _places(folds: list[_Fold]) -> Iterator[tuple[str, _Fold]]:
-    for number, fold in enumerate(folds):
-        yield f"split, fold {number}" if len(folds) > 1 else "split", fold

@@ -8,6 +8,7 @@ import pandas as pd
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError, nearest
+from biocnn.tasks.facts import BySplit
 
 SPLITS = ("train", "val", "test")
 UNUSED = "not used"  # of training examples beyond a share, and in trials
@@ -101,6 +102,11 @@ def assign_folds(examples: pd.DataFrame, seed: int, wanted: Split, strata: pd.Se
     hint = _of_contigs(examples, groups)
     numbers = _hashed_folds(rest, folds) if wanted.hashed else balanced_folds(rest, folds, seed, hint, strata)
     return numbers.reindex(examples.index, fill_value=-1)
+
+
+def sizes(split: pd.Series) -> BySplit[int]:
+    """Return the number of examples in each split."""
+    return BySplit[int](**{name: int((split == name).sum()) for name in SPLITS})
 
 
 def balanced_folds(

@@ -32,6 +32,7 @@ from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.inputs import IMAGES, check_lengths, count_images, features_of_images, framed, listed, one_or_all
+from biocnn.prediction.trained import Trained
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.batches import BATCH
@@ -42,8 +43,8 @@ from biocnn.training.target_unit import rescale, set_temperature
 T = TypeVar("T")
 
 
-class Model:
-    """A loaded model file: ``predict``, ``segment``, ``detect``, ``count`` and ``scan``.
+class Model(Trained):
+    """A loaded model file: ``predict``, ``segment``, ``detect``, ``count``, ``scan``, ``explain`` and ``evaluate``.
 
     Predictions are made with batch norm fused into the convolutions, and in bfloat16 if training found this accurate
     enough on the validation split and the device is fast in it. ``network`` is the network as trained, in float32, with
@@ -132,9 +133,6 @@ class Model:
     def input(self) -> Input:
         """Input of the network."""
         return make_input(self.facts)
-
-    def __repr__(self) -> str:
-        return f"Model({self.meta.experiment.model.name}, task={self.facts.task}, outputs={self.outputs})"
 
     @property
     def outputs(self) -> list[str]:

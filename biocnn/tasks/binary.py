@@ -14,6 +14,7 @@ class Binary(YesOrNo):
     """One output, 0 or 1."""
 
     name = "binary"
+    given_as = "label"
     label = "yes or no for each {one}"
 
     def check_facts(self) -> "Iterator[str]":

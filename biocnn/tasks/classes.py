@@ -15,6 +15,7 @@ class Classes(PixelClasses):
     """One output per class, background first; each pixel has one class."""
 
     name = "classes"
+    given_as = "classes"
     inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:SeveralBaseClasses"}
     losses: tuple[str, ...] = ("dice_cross_entropy", "cross_entropy", *OF_MAPS)

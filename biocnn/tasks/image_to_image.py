@@ -22,6 +22,7 @@ class ImageToImage(ValueMapTask):
     """
 
     name = "image_to_image"
+    given_as = "target"
     exact = True
     losses: tuple[str, ...] = ("l1", "mse", "ssim")
     metrics: tuple[str, ...] = ("psnr_fitted", "psnr", "ssim", "mae")

@@ -57,6 +57,10 @@ class Input:
         """Describe what all examples have in common, to follow their number: "of 101 bp"."""
         raise NotImplementedError
 
+    def size(self, facts: "Facts") -> str:
+        """Describe the size of an example, where ``describe`` does not: "256 x 256 pixels"; "" otherwise."""
+        return f"{' x '.join(f'{n:g}' for n in facts.sizes.median)} pixels (median)" if facts.sizes else ""
+
 
 class SequenceInput(Input):
     """Bases, one byte each; a network receives them one-hot encoded."""

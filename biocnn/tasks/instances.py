@@ -20,6 +20,7 @@ class Instances(MapTask):
     """Four maps that a watershed turns into objects: P(background), P(inside), P(boundary), distance to the edge."""
 
     name = "instances"
+    given_as = "instances"
     losses = ("instances",)
     monitor = ""
     metrics = (*(f"{name}{at}" for name in ("average_precision_iou", "f1", "panoptic_quality") for at in _AT), "aji")

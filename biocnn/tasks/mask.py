@@ -15,6 +15,7 @@ class Mask(PixelClasses):
     """One output: the probability of foreground."""
 
     name = "mask"
+    given_as = "binary"
     inputs: ClassVar[tuple[str, ...]] = ("image", "sequence")
     special: ClassVar = {"sequence": "biocnn.tasks.bases:BaseMask"}
     losses: tuple[str, ...] = ("dice_bce", "bce", *OF_MAPS)

@@ -20,6 +20,7 @@ class Multiclass(Classification):
     """One of K classes; each target is a row with 1 for its class and 0 for all others, or unknown (nan)."""
 
     name = "multiclass"
+    given_as = "class"
     losses = ("cross_entropy",)
     monitor = "auroc"
     metrics: tuple[str, ...] = (

@@ -7,4 +7,5 @@ class Multilabel(YesOrNo):
     """Several outputs, each 0, 1 or unknown (nan)."""
 
     name = "multilabel"
+    given_as = "label"
     label = "yes or no for each {one} and output"

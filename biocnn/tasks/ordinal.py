@@ -28,6 +28,7 @@ class Ordinal(Multiclass):
     """
 
     name = "ordinal"
+    given_as = "grade"
     losses = ("cumulative",)
     monitor = "quadratic_kappa"
     metrics = ("quadratic_kappa", "grade_mae", "accuracy", "spearman")

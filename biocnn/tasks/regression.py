@@ -34,6 +34,7 @@ class Regression(VectorTask):
     """
 
     name = "regression"
+    given_as = "value"
     losses = ("mse", "l1", "huber", "poisson", "gaussian_nll", "quantiles")
     monitor = "pearson"
     metrics = ("pearson", "spearman", "mse", "mae", "rmse", "r2")

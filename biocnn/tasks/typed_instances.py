@@ -26,6 +26,7 @@ class TypedInstances(Instances):
     """
 
     name = "typed_instances"
+    given_as = ""
     metrics = (*Instances.metrics, "mean_panoptic_quality_0.5", "class_accuracy")
     headline = ("average_precision_iou_0.5", "mean_panoptic_quality_0.5", "class_accuracy")
     label = "separate objects, each with a class"

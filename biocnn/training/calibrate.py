@@ -11,6 +11,7 @@ Jamieson and Talwalkar, AISTATS 2016, arXiv:1502.07943.
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,10 +23,10 @@ from torch import nn
 
 from biocnn import metrics
 from biocnn.config.schema import Section, check
-from biocnn.config.search_space import drawn, in_trial, with_values
+from biocnn.config.search_space import chosen, drawn, in_trial, with_values
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import Collector, Diverged, InputError
-from biocnn.core.files import read_json
+from biocnn.core.files import atomic, read_json
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
 from biocnn.data.splits import UNUSED, balanced_folds
@@ -35,6 +36,7 @@ from biocnn.training import batches
 from biocnn.training.fingerprint import FREE
 from biocnn.training.forward import predict_batches
 from biocnn.training.runs import Log, train_run
+from biocnn.training.state import clear
 from biocnn.training.validation import validation_score
 
 ORDER = ["round", "score", "tie"]  # sort keys of trials; score and tie as of epochs
@@ -143,6 +145,30 @@ def _digest(settings: Settings, dataset: Dataset) -> str:
     text = settings.model_dump_json(include={"seed", "augment", "model", "loss", "train"}, exclude=free)
     text += dataset.examples[["id", "split"]].to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def run_trials(settings: Settings, dataset: Dataset, folder: Path, log: Log) -> Settings:
+    """Run all trials of an experiment, one after the other, and return it with the settings of the best.
+
+    ``folder`` keeps their records, which a repetition with the same settings and data reads instead.
+    """
+    section, paths = settings.calibrate, []
+    for name in section.names:
+        trial, part = (int(number) for number in re.findall(r"\d+", name))
+        path = folder / f"{name}.json"
+        inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
+        digest = _digest(_plan(settings, trial, dataset.facts, 1), inner)
+        if not (path.is_file() and read_record(path)["digest"] == digest):
+            log(f"{name}: {drawn(settings, trial)}")
+            record = run_trial(settings, dataset, trial, part, log, folder / "state")
+            clear(folder / "state", unfinished=True)
+            with atomic(path) as temporary:
+                temporary.write_text(json.dumps(record, indent=1))
+        paths.append(path)
+    table, best = choose_trial(settings, dataset, paths, log, folder / "state")
+    clear(folder / "state", unfinished=True)
+    log(f"trial {table['trial'].iloc[0]} is the best of {len(table)}: {best}")
+    return chosen(settings, best, folder)
 
 
 def choose_trial(
@@ -287,8 +313,8 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
         )
     table, _ = _ranked(table)
     table.insert(0, "rank", range(1, len(table) + 1))
-    chosen = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])
-    return table.drop(columns=["score", "tie"]), chosen
+    best = next(record["settings"] for record in records if record["trial"] == table["trial"].iloc[0])
+    return table.drop(columns=["score", "tie"]), best
 
 
 def _ranked(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -62,12 +62,12 @@ def check(
 
 def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Split and measure the examples of RAW, and store them as arrays."""
-    from biocnn.data.dataset import write
     from biocnn.data.stored_raw import open_raw
+    from biocnn.data.storing import store
 
     experiment = _load(config, data_root)
     with atomic(out) as folder:
-        facts = write(open_raw(raw), experiment.settings.split, experiment.settings.seed, folder)
+        facts = store(open_raw(raw), experiment.settings, folder)
     for i, fold in enumerate(facts.folds or [facts]):
         name = f"fold {i}" if facts.folds else "examples"
         log.info("%s: %s", name, ", ".join(f"{n} {split}" for split, n in fold.n or ()))

@@ -12,8 +12,9 @@ from PIL import Image
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.stored_raw import open_raw, write_raw
+from biocnn.data.storing import write
 from biocnn.metrics.boxes import box_iou
 
 

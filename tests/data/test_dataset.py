@@ -13,8 +13,9 @@ from tiny import images, sequences, stored
 from biocnn.config.registry import REGISTRY, Entry
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.stored_raw import hashes
+from biocnn.data.storing import write
 from biocnn.tasks.binary import Binary
 from biocnn.tasks.facts import Decision
 from biocnn.tasks.instance_targets import instance_targets

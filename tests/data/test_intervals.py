@@ -9,8 +9,9 @@ import pytest
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.intervals import Intervals
+from biocnn.data.storing import write
 from biocnn.io.bed import read_bed
 from biocnn.io.fasta import decode, encode, reverse_complement
 from biocnn.io.genome import read_genome, write_genome

@@ -12,8 +12,9 @@ from PIL import Image
 from biocnn.config.experiment import load
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.image_pairs import read_table
+from biocnn.data.storing import write
 
 CONTRADICTION = "contradiction: the same pixels with different labels"
 

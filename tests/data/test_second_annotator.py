@@ -10,9 +10,10 @@ from PIL import Image
 from biocnn.config.settings import Metrics, Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.images import Images
 from biocnn.data.stored_raw import open_raw, write_raw
+from biocnn.data.storing import write
 from biocnn.evaluation.evaluate import evaluate
 from biocnn.io.ragged import Ragged
 from biocnn.metrics import dice

@@ -11,10 +11,10 @@ from tiny import images, sequences
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import write
 from biocnn.data.facts import checked
 from biocnn.data.raw import Raw
 from biocnn.data.stored_raw import open_raw, write_raw
+from biocnn.data.storing import write
 from biocnn.io.contigs import Contigs
 
 SPLIT = Split(val=0.25, test=0.25)

@@ -10,8 +10,9 @@ from scipy.sparse import csr_matrix
 from tiny import experiment, sequence_facts, sequences, stored, task_of
 
 from biocnn.config.settings import Split
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
+from biocnn.data.storing import write
 from biocnn.evaluation.baselines import BASELINES, dinucleotides, fit_sequences, gc_content, write_baselines
 from biocnn.io.fasta import encode, read_fasta
 from biocnn.io.ragged import Ragged

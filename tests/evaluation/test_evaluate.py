@@ -11,7 +11,8 @@ from tiny import images, labelled, sequences, stored
 
 from biocnn import metrics
 from biocnn.config.settings import Metrics, Split
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
+from biocnn.data.storing import write
 from biocnn.evaluation.evaluate import describe, evaluate
 from biocnn.io.ragged import Ragged
 

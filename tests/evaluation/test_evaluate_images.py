@@ -12,8 +12,9 @@ from tiny import images, sequences, stored
 from biocnn import metrics
 from biocnn.config.settings import Metrics, Split
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset, write
+from biocnn.data.dataset import Dataset
 from biocnn.data.raw import Raw
+from biocnn.data.storing import write
 from biocnn.evaluation.evaluate import Evaluation, evaluate
 from biocnn.evaluation.judges import BORDERS
 from biocnn.io.ragged import Ragged

@@ -202,7 +202,7 @@ def test_a_users_network(done: Path) -> None:
     assert {line.split("\t")[0] for line in (done / "results/summary.tsv").read_text().splitlines()} >= {
         "small_net", "demo_sequences", "demo_nuclei",
     }  # fmt: skip
-    command = [sys.executable, "-m", "examples.python_api", results / "dataset", path, "mine.safetensors"]
+    command = [sys.executable, "-m", "examples.python_api", results / "dataset", "mine.safetensors"]
     text = subprocess.run(command, cwd=done, capture_output=True, text=True, check=True, timeout=120).stdout
     assert "val_auprc" in text
     assert (done / "mine.safetensors").exists()

@@ -14,9 +14,9 @@ from biocnn.config.registry import find
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import divide
 from biocnn.data.facts import read_data
 from biocnn.data.raw import Raw
+from biocnn.data.storing import divide
 from biocnn.io.tile_names import of_examples
 from biocnn.workflow.start.propose import GROUPS, Proposal
 from biocnn.workflow.start.questions import Questions

@@ -1,0 +1,111 @@
+"""What a model file tells about its training, and what can be done with it beyond prediction."""
+
+import shutil
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from biocnn.config.registry import resolve
+from biocnn.config.schema import check
+from biocnn.config.settings import Metrics
+from biocnn.core.cards import card, line, some
+from biocnn.core.errors import InputError
+from biocnn.core.files import TemporaryFolder, atomic, check_file
+from biocnn.data.dataset import Dataset
+from biocnn.prediction.stored_predictions import write_predictions
+from biocnn.tasks import Task
+from biocnn.tasks.facts import Facts
+from biocnn.tasks.inputs import Input
+from biocnn.training.metadata import Metadata
+
+VALIDATION = "val_"
+
+
+class Trained:
+    """Base of `Model`: history, metrics, evaluation, explanation, and the file itself."""
+
+    path: Path
+    meta: Metadata
+    facts: Facts
+    task: Task
+    input: Input
+    kept: TemporaryFolder | None = None
+
+    @property
+    def _about(self) -> dict[str, str]:
+        facts = self.facts
+        shown = {name: value for name, value in self.metrics.items() if name != f"{VALIDATION}loss"} or self.metrics
+        return {
+            "network": self.meta.experiment.model.name,
+            "predicts": f"{self.task.label.format(one=self.input.name)} ({facts.task})",
+            "outputs": some(facts.outputs),
+            "for": f"{self.input.examples} {self.input.describe(facts)}",
+            "size": self.input.size(facts),
+            "validation": ", ".join(f"{name.removeprefix(VALIDATION)} {value:.3g}" for name, value in shown.items()),
+        }
+
+    def __repr__(self) -> str:
+        return line("Model", self._about)
+
+    def _repr_html_(self) -> str:
+        weights = {"epoch": f"{self.meta.best_epoch['epoch']}"} if "epoch" in self.meta.best_epoch else {}
+        return card("Model", self._about | weights | {"file": str(self.path)})
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Loss and metric of the validation split in the best epoch: val_loss, val_auprc, ...; with words, if mixed."""
+        found = {key: value for key, value in self.meta.best_epoch.items() if key.startswith(VALIDATION)}
+        if words := self.meta.words:
+            found[words.metric] = sum(words.mixture) / len(words.mixture)
+        return found
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Losses and metrics of each epoch, from history.tsv beside the model file.
+
+        Raises
+        ------
+        InputError
+            If there is no such file.
+        """
+        path = self.path.parent / "history.tsv"
+        check_file(path, "history", "it is beside the model of a training, not where this was copied to")
+        return pd.read_csv(path, sep="\t")
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the model file, e.g. to "mine.safetensors", from which `biocnn.load` reads it; return the path."""
+        path = Path(path)
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder", "name a file, for example model.safetensors")
+        with atomic(path) as temporary:
+            shutil.copyfile(self.path, temporary)
+        return path
+
+    def evaluate(self, dataset: Dataset, **settings: Any) -> pd.DataFrame:
+        """Evaluate on the splits of a data set, by the same functions as the workflow.
+
+        Parameters
+        ----------
+        dataset
+            Data set of the training, or another one with the same inputs and outputs.
+        **settings
+            Section metrics of an experiment, e.g. ``resamples=1000``.
+
+        Returns
+        -------
+        metrics
+            As metrics.tsv of the workflow: split, output, metric, over (what is averaged), value, low and high (95%
+            interval), n, unit.
+        """
+        wanted = check(Metrics, settings, "metrics")
+        with TemporaryDirectory() as folder:
+            run = Path(folder) / "model"
+            (run / "predictions").mkdir(parents=True)
+            (run / self.path.name).symlink_to(self.path.resolve())
+            write_predictions(run / "predictions", self, dataset)
+            judged = resolve("biocnn.evaluation.evaluate:evaluate_stored")
+            found = judged(dataset, [run], wanted, dataset.sections["seed"], dataset.sections["split"]["group"])
+        return found.metrics.drop(columns="run").reset_index(drop=True)

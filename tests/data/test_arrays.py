@@ -1,0 +1,161 @@
+"""Data sets from arrays: equal to those that readers make of files, and refusals of what is not clear."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tiny import images, labelled, sequences
+
+import biocnn
+from biocnn.core.errors import InputError
+from biocnn.data.dataset import Dataset
+from biocnn.io.fasta import decode
+
+RAW = sequences(flank=0)
+CODES = np.stack([RAW.x(row) for row in range(60)])
+TEXT = [decode(codes) for codes in CODES]
+Y = RAW.y[:, 0].astype(int)
+DISCS = images()
+X, MASKS = (np.stack([read(row) for row in range(12)]) for read in (DISCS.x, DISCS.y))
+LABELLED = labelled()
+PHOTOS = np.stack([LABELLED.x(row)[0] for row in range(24)])
+KINDS = LABELLED.y.argmax(axis=1)
+
+
+def same(one: Dataset, other: Dataset) -> bool:
+    """Check that stored arrays and splits are equal."""
+    names = [path.name for path in one.folder.glob("*.npy")]
+    equal = [(one.folder / name).read_bytes() == (other.folder / name).read_bytes() for name in names]
+    return bool(names) and all(equal) and one.examples["split"].equals(other.examples["split"])
+
+
+def test_sequences_equal_those_of_a_table(tmp_path: Path) -> None:
+    table = pd.DataFrame({"id": range(60), "sequence": TEXT, "bound": Y})
+    table.to_csv(tmp_path / "t.tsv", sep="\t", index=False)
+    of_files = Dataset.from_files({"name": "Sequences", "table": "t.tsv", "targets": ["bound"]}, data_root=tmp_path)
+    lower = [text.lower().replace("t", "u") if row % 2 else text for row, text in enumerate(TEXT)]
+    one_hot = np.eye(4)[CODES]
+    for x in (TEXT, pd.Series(TEXT), np.array(TEXT), lower, CODES, list(CODES), one_hot, one_hot.transpose(0, 2, 1)):
+        found = Dataset.from_arrays(x, {"bound": Y}, alphabet="DNA")
+        assert same(found, of_files)
+        assert found.facts.outputs == of_files.facts.outputs == ["bound"]
+
+
+def test_images_with_masks_equal_those_of_files(tmp_path: Path) -> None:
+    rows = []
+    for row in range(12):
+        Image.fromarray(X[row, 0]).save(tmp_path / f"x{row}.png")
+        Image.fromarray(MASKS[row]).save(tmp_path / f"y{row}.png")
+        rows.append({"id": row, "image": f"x{row}.png", "mask": f"y{row}.png", "group": row // 2})
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    of_files = Dataset.from_files({"name": "Images", "table": "t.csv"}, data_root=tmp_path)
+    for x, y in ((X, MASKS), (X[:, 0], MASKS.astype(bool)), (list(X), list(MASKS))):
+        found = Dataset.from_arrays(x, y, groups=np.arange(12) // 2)
+        assert same(found, of_files)
+        assert found.facts.task == "mask"
+    last = Dataset.from_arrays(np.moveaxis(X, 1, -1), MASKS, axes="YXC", groups=np.arange(12) // 2)
+    assert same(last, of_files)
+
+
+def test_labels_of_images(tmp_path: Path) -> None:
+    for row in range(24):
+        (tmp_path / "abc"[KINDS[row]]).mkdir(exist_ok=True)
+        Image.fromarray(PHOTOS[row]).save(tmp_path / "abc"[KINDS[row]] / f"{row:02}.png")
+    of_files = Dataset.from_files({"name": "LabelledImages", "folder": str(tmp_path)})
+    order = np.argsort(KINDS, kind="stable")
+    words = Dataset.from_arrays(PHOTOS[order], np.array(["a", "b", "c"])[KINDS[order]])
+    numbers = Dataset.from_arrays(PHOTOS[order], KINDS[order], classes=["a", "b", "c"])
+    assert (words.folder / "x.npy").read_bytes() == (of_files.folder / "x.npy").read_bytes()
+    assert same(words, numbers)
+    assert words.facts.outputs == numbers.facts.outputs == of_files.facts.outputs == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "more", "task"),
+    [
+        (TEXT, Y == 1, {}, "binary"),
+        (TEXT, Y.astype(float), {}, "binary"),
+        (TEXT, Y + 0.5 * np.arange(60), {}, "regression"),
+        (TEXT, np.arange(60), {"task": "regression"}, "regression"),
+        (TEXT, np.stack([Y, 1 - Y], 1), {}, "multilabel"),
+        (TEXT, {"bound": Y, "affinity": np.linspace(0, 1, 60)}, {}, "several"),
+        (TEXT[::2], None, {"negatives": "dinucleotide_shuffled"}, "binary"),
+        (PHOTOS, KINDS, {}, "multiclass"),
+        (PHOTOS, KINDS, {"task": "ordinal"}, "ordinal"),
+        (PHOTOS, KINDS + 0.5, {}, "regression"),
+        (PHOTOS, np.stack([KINDS == 0, KINDS < 2], 1), {}, "multilabel"),
+        (PHOTOS, {"kind": np.array(["a", "b", "c"])[KINDS], "size": KINDS + 0.5}, {}, "several"),
+        (PHOTOS, 2 * PHOTOS.astype(np.float32), {"task": "image_to_image"}, "image_to_image"),
+        ([PHOTOS[row][: 10 + row % 3] for row in range(24)], KINDS, {}, "multiclass"),
+        (X, np.stack([images(task="instances").y(row) for row in range(12)]), {"task": "instances"}, "instances"),
+    ],
+)  # fmt: skip
+def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], task: str) -> None:
+    found = Dataset.from_arrays(x, y, **more)
+    assert found.facts.task == task
+    assert len(found.examples) == len(x) * (2 if y is None else 1)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "more", "message", "remedy"),
+    [
+        (TEXT, ["yes", "no"] * 30, {}, "y: classes of sequences are words", "y == 'bound'"),
+        (TEXT, np.arange(60), {}, "y: whole numbers", "task='regression'"),
+        (TEXT, Y[:-1], {}, "y: 59 for 60 examples", "same order"),
+        (TEXT, CODES, {}, "more than 32 columns|y: whole numbers", ""),
+        ([*TEXT[:-1], "ACGX"], Y, {}, r"x\[59\]: 'X' at position 4 is not a base", "allowed"),
+        ([*TEXT[:-1], ""], Y, {}, r"x\[59\]: is empty", "remove"),
+        (TEXT, Y, {"alphabt": "DNA"}, "data.alphabt: unknown key", "did you mean 'alphabet'"),
+        (TEXT, Y, {"task": "regresion"}, "task: 'regresion' is not known", "did you mean 'regression'"),
+        (TEXT, Y, {"split": ["train"] * 59}, "split: 59 for 60", "same order"),
+        (CODES + 20, Y, {}, "are no codes of bases", "4 = unknown"),
+        (PHOTOS, KINDS * 1.0, {}, "y: whole numbers .* classes or quantities", "task='regression'"),
+        (PHOTOS, np.eye(3)[KINDS], {}, "y: exactly one 1 in each row", "argmax"),
+        (PHOTOS, PHOTOS / 1.0, {}, "y: images of fractions", "image_to_image"),
+        (np.zeros((4, 16, 16, 3)), [0, 1, 0, 1], {}, "not clear which axis", "axes='YXC'"),
+        (np.zeros((4, 9, 16, 16)), [0, 1, 0, 1], {}, "not clear which axis", "'ZYX'"),
+        (PHOTOS > 1200, KINDS, {}, "type bool is no image", "are these the masks"),
+        (np.where(PHOTOS > 1200, np.nan, 1), KINDS, {}, "has NaN", "leave out"),
+        ([PHOTOS[0], PHOTOS[1] / 2, *PHOTOS[2:]], KINDS, {}, r"x\[1\]: 2 axes of float64", "same scale"),
+        ([*PHOTOS[:9] / 3000, *PHOTOS[9:] / 1], KINDS, {},
+         "9 of 24 images are fractions", "normalise='image'"),
+        (PHOTOS, KINDS, {"classes": ["a", "b"]}, "classes: 2 names, but y has numbers from 0 to 2", "in the order"),
+        ([*PHOTOS[:-1], PHOTOS[0] * 0], KINDS, {}, r"x\[23\]: a constant image", "constant"),
+    ],
+)  # fmt: skip
+def test_what_is_not_clear_is_refused(x: Any, y: Any, more: dict[str, Any], message: str, remedy: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        Dataset.from_arrays(x, y, **more)
+    assert remedy in caught.value.remedy
+
+
+def test_ids_groups_and_splits_are_kept(tmp_path: Path) -> None:
+    split = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
+    more = {"covariates": {"dose": np.arange(60) / 7}, "folder": tmp_path / "mine"}
+    found = Dataset.from_arrays(TEXT, Y, ids=[f"s{i}" for i in range(60)], groups=range(60), split=split, **more)
+    again = Dataset(tmp_path / "mine")
+    assert list(again.examples["id"]) == [f"s{i}" for i in range(60)]
+    assert list(again.examples["split"]) == split
+    assert again.facts.covariates == ["dose"]
+    assert found.sections["data"]["group"] == "group"
+    with pytest.raises(InputError, match="exists"):
+        Dataset.from_arrays(TEXT, Y, folder=tmp_path / "mine")
+
+
+def test_a_temporary_data_set_lasts_as_long_as_its_object() -> None:
+    found = Dataset.from_arrays(TEXT, Y, split={"val": 0.3, "test": 0.2})
+    other, folder = found.with_share(0.5, "group", 1), found.folder
+    del found
+    assert (folder / "x.npy").exists()
+    assert "yes or no for each sequence (binary); label; 60 sequences of 24 bp" in repr(other)
+    assert "<td" in other._repr_html_()
+    del other
+    assert not folder.exists()
+
+
+def test_public_names_are_listed_and_found() -> None:
+    assert {"Dataset", "train", "load", "Model", "InputError"} <= set(dir(biocnn))
+    assert all(hasattr(biocnn, name) for name in dir(biocnn))

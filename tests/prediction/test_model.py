@@ -291,5 +291,5 @@ def test_decide() -> None:
 
 
 def test_a_model_describes_itself(binder: Model) -> None:
-    assert repr(binder) == "Model(DeepBind, task=multilabel, outputs=['a', 'b'])"
+    assert repr(binder).startswith("Model(DeepBind; yes or no for each sequence and output (multilabel); a, b; ")
     assert binder.outputs == ["a", "b"]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biocnn.config.registry import REGISTRY, target
-from biocnn.config.schema import Chosen, source_of
+from biocnn.config.schema import Chosen
 from biocnn.config.search_space import network_names
+from biocnn.config.signatures import source_of
 
 if TYPE_CHECKING:
     from biocnn.config.settings import Settings

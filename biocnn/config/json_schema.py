@@ -1,15 +1,13 @@
 """JSON schema of the file of an experiment, for editors: names, types, ranges, defaults and descriptions."""
 
-import ast
 import inspect
-import re
 from typing import Any
 
 from pydantic import BaseModel
 
 from biocnn.config.candidates import AUTO
 from biocnn.config.registry import AUGMENT_SETS, REGISTRY, target
-from biocnn.config.schema import chosen_kind, definition, settings_schema
+from biocnn.config.schema import chosen_kind, settings_schema
 from biocnn.config.settings import Settings
 
 SECTIONS = {"data": "data", "model": "models", "loss": "losses"}  # sections with a name, and their kinds
@@ -64,11 +62,9 @@ def _choice(kind: str) -> dict[str, Any]:
 
 def _named(kind: str, name: str) -> dict[str, Any]:
     """Return the schema of the settings of one class or function."""
-    path = target(kind, name)
-    found, about = _object(settings_schema(path)), descriptions(path)
-    for key, setting in found["properties"].items():
-        setting |= {"description": about[key]} if key in about else {}
-    found["properties"]["name"] = {"const": name, "description": about[""]}
+    schema = settings_schema(target(kind, name))
+    found = _object(schema)
+    found["properties"]["name"] = {"const": name, "description": schema.__doc__}
     return found
 
 
@@ -90,21 +86,6 @@ def _object(schema: type[BaseModel]) -> dict[str, Any]:
     for key, field in schema.model_fields.items():
         if kind := chosen_kind(field):
             nothing = [] if field.is_required() else [{"type": "null"}]
-            properties[key] = {"anyOf": [{"$ref": f"#/$defs/{kind}"}, *nothing]}
+            properties[key] = {"description": field.description, "anyOf": [{"$ref": f"#/$defs/{kind}"}, *nothing]}
     required = [key for key, field in schema.model_fields.items() if field.is_required()]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def descriptions(path: str) -> dict[str, str]:
-    """Return what the docstring of ``module:name`` tells of each parameter, and of itself ("").
-
-    The module is not imported.
-    """
-    module, _, name = path.partition(":")
-    text = ast.get_docstring(definition(module, name)) or ""
-    found = {"": " ".join(text.partition("\n\n")[0].split())}
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n---|\Z)", text, re.MULTILINE | re.DOTALL)
-    entries = re.findall(r"^(\w[\w, ]*)\n((?:[ ]+.*\n?|\n)+)", section[1] if section else "", re.MULTILINE)
-    for names, about in entries:
-        found |= dict.fromkeys(names.split(", "), " ".join(about.split()))
-    return {name: about.replace("``", "`") for name, about in found.items()}

@@ -1,18 +1,16 @@
 """Schemas from signatures: settings are checked against keyword-only parameters, read without importing torch."""
 
-import ast
 import json
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from biocnn.config.registry import REGISTRY, add_cwd_to_path, find, own_module, target
+from biocnn.config.registry import REGISTRY, find, target
+from biocnn.config.signatures import Choice, arguments, declared, evaluated, positional
 from biocnn.core.errors import Collector, InputError, close, nearest
 from biocnn.core.wording import describe, shown
 from biocnn.core.wording import given as as_given
@@ -32,20 +30,6 @@ class Chosen(Section):
 
     name: str
 
-
-class Choice:
-    """Annotation ``Choice["negatives"]``: a section ``{name: ..., **settings}`` or a name of that kind."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def __class_getitem__(cls, kind: str) -> Any:
-        return Annotated[Any, cls(kind)]
-
-
-# Types that annotations may use; sequences and mappings are lists and dicts, as in a YAML file.
-PLAIN = {kind.__name__: kind for kind in (int, float, bool, str, list, tuple, dict, Path)} | {"Any": Any, "None": None}
-GENERIC: dict[str, Any] = {"list": list, "tuple": tuple, "dict": dict, "Sequence": list, "Mapping": dict}
 
 Kind = TypeVar("Kind", bound=Section)
 
@@ -78,8 +62,8 @@ def choose(kind: str, section: Any, where: str) -> Chosen:
 
 def _check_signature(kind: str, path: str) -> None:
     """Refuse a function that does not accept the arguments of an augmentation or of a loss."""
-    taken, arguments, name = positional(path), _signature(path), path.partition(":")[2]
-    if kind == "losses" and not len(taken) - len(arguments.defaults) <= 2 <= len(taken):
+    taken, name = positional(path), path.partition(":")[2]
+    if kind == "losses" and not len(taken) - len(arguments(path).defaults) <= 2 <= len(taken):
         raise InputError(
             f"{name}({', '.join(taken)}) does not have the signature of a loss",
             f"define {name}(logits, target, class_weights=None, *, settings); class_weights may be left out",
@@ -90,17 +74,6 @@ def _check_signature(kind: str, path: str) -> None:
             f"define {name}(x, u, *, settings) and return x, move: STAY of biocnn.augment.move if no pixel moves, "
             "otherwise a Move, which is applied to the target",
         )
-
-
-def positional(path: str) -> list[str]:
-    """Return the positional parameters of ``module:name``, without importing the module."""
-    arguments = _signature(path)
-    return [argument.arg for argument in arguments.posonlyargs + arguments.args]
-
-
-def _signature(path: str) -> ast.arguments:
-    module, _, name = path.partition(":")
-    return _parameters(definition(module, name))
 
 
 def check(schema: type[Kind], given: Any, where: str = "") -> Kind:
@@ -209,77 +182,16 @@ def example(kind: str) -> str:
 
 @cache
 def settings_schema(path: str) -> type[Chosen]:
-    """Build a strict schema with ``name`` and the keyword-only parameters of ``module:name`` as fields."""
-    arguments, name = _signature(path), path.partition(":")[2]
-    fields: dict[str, Any] = {
-        parameter.arg: _evaluate(parameter, default, path)
-        for parameter, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    }
-    schema = create_model(name, __base__=Chosen, **fields)
-    if arguments.kwarg:
+    """Build a strict schema with ``name`` and the settings of ``module:name`` as fields, all described."""
+    found, name = declared(path), path.partition(":")[2]
+    fields: dict[str, Any] = {key: evaluated(key, setting, path) for key, setting in found.settings.items()}
+    schema = create_model(name, __base__=Chosen, __doc__=found.summary, **fields)
+    if not found.complete:
         schema.unread = (
-            f"; settings of {name} are the keyword-only parameters in its own signature, not inherited ones, ** or "
-            "fields of a dataclass: declare them in def __init__(self, *, ...)"
+            f"; settings of {name} are its own and those of base classes that its module defines or imports by name, "
+            "either keyword-only parameters or fields of a dataclass: declare others in def __init__(self, *, ...)"
         )
     return schema
-
-
-def _evaluate(parameter: ast.arg, default: ast.expr | None, where: str) -> tuple[Any, Any]:
-    """Read the annotation and default of a setting without running code; ``...`` means no default."""
-    try:
-        if parameter.arg.startswith("_") or parameter.arg == "name":
-            raise ValueError("a setting cannot have this name")
-        annotation = _annotation(parameter.annotation) if parameter.annotation else Any
-        return annotation, ... if default is None else ast.literal_eval(default)
-    except (ValueError, TypeError, SyntaxError, RecursionError) as error:
-        raise InputError(
-            f"setting {parameter.arg!r} of {where} cannot be read: {error}",
-            "annotate it with int, float, bool, str, list, tuple, dict, Literal, Path, Any or None, combined by | and "
-            "with types of entries in [] if wanted; its default must be a literal",
-        ) from error
-
-
-def _annotation(node: ast.expr) -> Any:
-    """Return the type of an annotation without evaluating it, because the module may be anybody's.
-
-    Raises
-    ------
-    ValueError
-        For any form that settings of a YAML file cannot have.
-    """
-    match node:
-        case ast.Constant(value=None):
-            return None
-        case ast.Constant(value=str(text)):  # a quoted annotation
-            return _annotation(ast.parse(text, mode="eval").body)
-        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="typing" | "pathlib"), attr=name) if name in PLAIN:
-            return PLAIN[name]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _either(_annotation(left), _annotation(right))
-        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner):
-            entries = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            match name:
-                case "Literal":
-                    return Literal[tuple(map(ast.literal_eval, entries))]
-                case "Choice":
-                    return Choice[ast.literal_eval(inner)]  # type: ignore[misc]
-                case "Annotated":
-                    return _annotation(entries[0])
-                case "Optional":
-                    return _either(_annotation(inner), None)
-                case "Union":
-                    return _either(*map(_annotation, entries))
-                case _ if name in GENERIC:
-                    kinds = tuple(... if ast.unparse(entry) == "..." else _annotation(entry) for entry in entries)
-                    return GENERIC[name][kinds]
-    raise ValueError(f"{ast.unparse(node)!r} is not a type for settings")
-
-
-def _either(*kinds: Any) -> Any:
-    """Return the union of types; text that may be a path is a path."""
-    split = (get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,) for kind in kinds)
-    found = [kind for inner in split for kind in inner]
-    return Union[tuple(kind for kind in found if kind is not str or Path not in found)]  # noqa: UP007
 
 
 def options(given: dict[str, Any], *schemas: type[Kind]) -> list[Kind]:
@@ -327,51 +239,3 @@ def map_paths(change: Callable[[Path, str], Path], value: Any, where: str = "") 
         case list() | tuple():
             return type(value)(map_paths(change, inner, _dotted(where, str(i))) for i, inner in enumerate(value))
     return value
-
-
-def definition(module: str, name: str) -> ast.FunctionDef | ast.ClassDef:
-    """Return the source of a function or class without importing its module."""
-    source = source_of(module)
-    if source is None:
-        raise InputError(f"module {module!r} was not found", "run from the folder that contains it, or install it")
-    try:
-        tree = ast.parse(source.read_text(encoding="utf-8"))
-    except SyntaxError as error:
-        raise InputError(f"{source} line {error.lineno}: {error.msg}", "fix this line of the module") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{source}: cannot be read as Python: {error}", "save it as UTF-8") from error
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            return node
-    imports = (alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names)
-    if name in (alias.asname or alias.name for alias in imports):
-        raise InputError(f"module {module!r} only imports {name!r}", "name the module that defines it")
-    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    raise InputError(f"module {module!r} has no {name!r}", nearest(name, names))
-
-
-def _parameters(definition: ast.FunctionDef | ast.ClassDef) -> ast.arguments:
-    """Return the parameters of a function, or of a class's own ``__init__``; ``**`` if it has an inherited one."""
-    if isinstance(definition, ast.FunctionDef):
-        return definition.args
-    for item in definition.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            return item.args
-    inherited = ast.arg("inherited") if definition.bases or definition.decorator_list else None
-    return ast.arguments([], [], None, [], [], inherited, [])
-
-
-def source_of(module: str) -> Path | None:
-    """Return the file of a module without importing its parent packages, unlike ``find_spec``."""
-    if not all(part.isidentifier() for part in module.split(".")):
-        return None
-    if own_module(f"{module}:"):
-        add_cwd_to_path()
-    first, *rest = module.split(".")
-    spec = find_spec(first)
-    if spec is None:
-        return None
-    stems = [Path(folder, *rest) for folder in spec.submodule_search_locations or ()]
-    inner = [path for stem in stems for path in (stem / "__init__.py", Path(f"{stem}.py"))]
-    found = inner if rest else [Path(str(spec.origin))]
-    return next((path for path in found if path.suffix == ".py" and path.is_file()), None)

@@ -1,5 +1,6 @@
 """Windows of a genome with a class for each base, from the intervals of BED files."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import Count
 from biocnn.data.raw import Raw
 from biocnn.data.tiles import Tiles, Tiling, on
 from biocnn.metrics.masks import IGNORE
@@ -18,13 +20,12 @@ BACKGROUND = "background"
 MOST = 254  # classes; 255 marks unknown bases
 
 
-class AnnotatedGenome:
+@dataclass(kw_only=True)
+class AnnotatedGenome(Tiling):
     """Predict for each base of a genome whether it lies in a site, an exon, a repeat, etc.
 
     Parameters
     ----------
-    genome
-        FASTA: plain, gzip or bgzip.
     classes
         BED files with the intervals of each class, by the name of the class; the other bases are background. A single
         file is one class. Strands of the intervals are not used.
@@ -32,54 +33,16 @@ class AnnotatedGenome:
         Bases added at both ends of each interval, for example to files of positions.
     overlaps
         How to treat a base in intervals of two classes: as an error, as the class that is listed first, or as unknown.
-    regions
-        BED file of the regions whose bases are annotated; None: everywhere. Regions that overlap are merged, and
-        windows on strand "-" are reverse-complemented.
-    contigs
-        Contigs to use; None: all.
-    ignore
-        BED file of regions whose bases are unknown: neither learned nor judged.
-    window
-        Bases of a window with a class, in bp. Each region, or contig, is covered by adjacent windows.
-    context
-        Further bases at both ends of each window, which the model sees but whose classes do not count, in bp.
-    contig_names
-        auto: ignore differences in prefix (chr1, 1), number (chrI, chr1), organelle (chrM, MT) and accession if a name
-        then matches exactly one contig.
-    unknown_contigs
-        Whether intervals on contigs that the genome lacks are an error or skipped.
-    block
-        Groups, which a split never cuts, are contigs; with ``block``, they are blocks of this many bp.
-    max_unknown
-        Windows with a larger share of unknown bases (N, or beyond a contig's end) are dropped.
-    iupac
-        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, etc.), or an error.
     """
 
-    def __init__(
-        self,
-        *,
-        genome: Path,
-        classes: Path | dict[str, Path],
-        extend: int = 0,
-        overlaps: Literal["error", "first", "unknown"] = "error",
-        regions: Path | None = None,
-        contigs: list[str] | None = None,
-        ignore: Path | None = None,
-        window: int = 512,
-        context: int = 128,
-        contig_names: Literal["auto", "exact"] = "auto",
-        unknown_contigs: Literal["error", "skip"] = "error",
-        block: int | None = None,
-        max_unknown: float = 0.5,
-        iupac: Literal["unknown", "mixed", "error"] = "unknown",
-    ) -> None:
-        self.tiling = Tiling(
-            genome, regions, contigs, ignore, window, context, contig_names, unknown_contigs, block, max_unknown, iupac
-        )
-        if extend < 0:
-            raise InputError(f"data.extend: {extend} is too small", "allowed: 0 bp or more")
-        self.classes = dict(classes) if isinstance(classes, dict) else {Path(classes).name.split(".")[0]: classes}
+    classes: Path | dict[str, Path]
+    extend: Count = 0
+    overlaps: Literal["error", "first", "unknown"] = "error"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.classes, dict):
+            self.classes = {Path(self.classes).name.split(".")[0]: self.classes}
         if not self.classes or len(self.classes) > MOST:
             raise InputError(
                 f"data.classes: names {len(self.classes)} classes",
@@ -90,7 +53,6 @@ class AnnotatedGenome:
                 raise InputError(f"data.classes: {name!r} as name of a class", "give a name, for example site")
         if BACKGROUND in self.classes:
             raise InputError(f"data.classes: {BACKGROUND} is what lies in no interval", "leave it out, or rename it")
-        self.extend, self.overlaps = extend, overlaps
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
         """Read genome and intervals, and place the windows.
@@ -111,12 +73,12 @@ class AnnotatedGenome:
             context,); y of the same shape, with 0 for the background, the number of the class, or 255: unknown, outside
             the regions, or context.
         """
-        tiles = Tiles(self.tiling, checks, genome_folder)
+        tiles = Tiles(self, checks, genome_folder)
         bases = _Bases(self, tiles)
         table = tiles.table(bases.count)
         shared = f"bases in intervals of two classes: {self.overlaps}"
         checks.add("data.classes", "note", shared, sum(bases.shared.values()))
-        genome = self.tiling.genome
+        genome = self.genome
         for name, number in zip([BACKGROUND, *self.classes], bases.counted.tolist(), strict=True):
             checks.add(Path(genome).name, "read", f"bases of class {name}", number)
             if not number:
@@ -133,9 +95,9 @@ class AnnotatedGenome:
             out_channels=len(outputs) + (len(outputs) > 1),
             outputs=outputs if len(outputs) == 1 else [BACKGROUND, *outputs],
             alphabet="ACGT",
-            iupac=self.tiling.iupac,
-            window=self.tiling.window + 2 * self.tiling.context,
-            context=self.tiling.context,
+            iupac=self.iupac,
+            window=self.window + 2 * self.context,
+            context=self.context,
         )
         y = tiles.targets(table, bases.along, IGNORE, lambda classes: classes[::-1].copy())
         return Raw(table, tiles.bases(table), y, facts, tiles.names())

@@ -1,8 +1,8 @@
 """Bags of images with one label or number for each bag: slides, smears, patients."""
 
 import json
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import check_columns, read_rows
-from biocnn.data.labelled_images import LabelledImages
+from biocnn.data.labelled_images import LabelledImages, LabelReader
 from biocnn.data.raw import Raw
 
 OF_IMAGES = ("image", "depth", "height", "width")  # columns about single images
@@ -29,8 +29,11 @@ def refuse_repeated(rows: pd.DataFrame, bag: str, table: Path) -> None:
         )
 
 
-class BaggedImages:
+@dataclass(kw_only=True)
+class BaggedImages(LabelReader):
     """Bags of images, all images of a bag with the same label: many images, one answer.
+
+    With ``normalise: image``, all images of a bag are scaled by one range.
 
     Parameters
     ----------
@@ -40,39 +43,21 @@ class BaggedImages:
         may be in several bags.
     bag
         Column with the bag of each image: slide, smear, patient.
-    labels, values, grades, classes
-        As for ``LabelledImages``, of bags.
     instance_label
         Column with 1 for images that make their bag positive and 0 for others; empty: unknown. It is not learned from:
         the report compares attention with it.
     group
         Column that a split never cuts: several bags of one patient. By default the column ``group``, else each bag.
-    channels, axes, spacing, normalise, constant
-        As for ``LabelledImages``. For "image", all images of a bag are scaled by one range.
     """
 
-    def __init__(
-        self,
-        *,
-        table: Path,
-        bag: str = "bag",
-        labels: list[str] | None = None,
-        values: list[str] | None = None,
-        grades: str | None = None,
-        classes: list[str] | dict[str, list[str]] | None = None,
-        instance_label: str | None = None,
-        group: str | None = None,
-        channels: list[str] | None = None,
-        axes: str | None = None,
-        spacing: list[float] | None = None,
-        normalise: Literal["auto", "dataset", "image"] = "auto",
-        constant: Literal["error", "keep", "drop"] = "error",
-    ) -> None:
-        self.reader = LabelledImages(
-            table=table, labels=labels, values=values, grades=grades, classes=classes, group=group, channels=channels,
-            axes=axes, spacing=spacing, normalise=normalise, constant=constant,
-        )  # fmt: skip
-        self.table, self.bag, self.instance_label, self.group = Path(table), bag, instance_label, group
+    table: Path
+    bag: str = "bag"
+    instance_label: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        common = {field.name: getattr(self, field.name) for field in fields(LabelReader)}
+        self.table, self.reader = Path(self.table), LabelledImages(table=self.table, **common)
         self.targets = list(self.reader.columns) or ["label"]
 
     def read(self, seed: int, checks: Checks) -> Raw:

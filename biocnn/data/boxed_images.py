@@ -1,6 +1,7 @@
 """Images with boxes around objects: read, checked, and returned one at a time."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +12,13 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import exists
+from biocnn.core.ranges import Positive
 from biocnn.data.box_doctor import clean, refuse_sizes
 from biocnn.data.box_files import CORNERS, BoxFile, from_coco, from_table, from_voc, from_yolo, located
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import alike, check_rows, group_by_name, read_rows
-from biocnn.data.image_sets import check_options, common_facts, not_constant, pixels_of, scan, with_sizes
+from biocnn.data.image_reader import ImageReader, refuse_repeated_classes
+from biocnn.data.image_sets import common_facts, not_constant, pixels_of, scan, with_sizes
 from biocnn.data.images import Images
 from biocnn.data.labels import of_classes, shown
 from biocnn.data.raw import Raw
@@ -24,13 +27,15 @@ from biocnn.io.lazy import open_image
 from biocnn.tasks.facts import Decision, Facts
 from biocnn.tasks.target import PARTIAL
 
+SOURCES = ("table", "coco", "voc", "yolo", "masks")  # of boxes
 _SHARED = (
     "kind", "spatial_dims", "in_channels", "channels", "known_as", "dtype", "spacing", "spacing_range", "unit",
     "normalise",
 )  # fmt: skip
 
 
-class BoxedImages:
+@dataclass(kw_only=True)
+class BoxedImages(ImageReader):
     """Images with boxes around objects, or with points; give one of table, coco, voc, yolo and masks.
 
     Parameters
@@ -65,54 +70,31 @@ class BoxedImages:
         Column of the table or index that a split never cuts: patient, slide. By default the column ``group``, else each
         image. Without these, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of
         the match.
-    channels
-        Channels to use, by name; or, if none of these names is in the files, new names for their channels.
-    axes
-        Order of the axes of images without metadata, e.g. CYX (channels).
-    spacing
-        Height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
-    normalise
-        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
-        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
-    constant
-        What to do with an image of a single value.
     """
 
-    def __init__(
-        self,
-        *,
-        table: Path | None = None,
-        coco: Path | None = None,
-        voc: Path | None = None,
-        yolo: Path | None = None,
-        masks: Path | None = None,
-        images: Path | None = None,
-        index: Path | None = None,
-        classes: list[str] | None = None,
-        origin: Literal[0, 1] | None = None,
-        radius: float | None = None,
-        group: str | None = None,
-        channels: list[str] | None = None,
-        axes: str | None = None,
-        spacing: list[float] | None = None,
-        normalise: Literal["auto", "dataset", "image"] = "auto",
-        constant: Literal["error", "keep", "drop"] = "error",
-    ) -> None:
-        sources = {"table": table, "coco": coco, "voc": voc, "yolo": yolo, "masks": masks}
-        given = [name for name, value in sources.items() if value is not None]
+    table: Path | None = None
+    coco: Path | None = None
+    voc: Path | None = None
+    yolo: Path | None = None
+    masks: Path | None = None
+    images: Path | None = None
+    index: Path | None = None
+    classes: list[str] | None = None
+    origin: Literal[0, 1] | None = None
+    radius: Positive | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise InputError(f"data: {' and '.join(given) or 'no boxes'} given", f"give one of {', '.join(sources)}")
-        if masks is not None and (images is None or index is not None):
+            raise InputError(f"data: {' and '.join(given) or 'no boxes'} given", f"give one of {', '.join(SOURCES)}")
+        if self.masks is not None and (self.images is None or self.index is not None):
             raise InputError("data.masks: needs data.images, and no data.index", "give two folders, images and masks")
-        if origin is not None and table is None and voc is None:
+        if self.origin is not None and given[0] not in ("table", "voc"):
             raise InputError(f"data.origin: {given[0]} files define what corners are", "leave it out")
-        if radius is not None and (table is None or radius <= 0):
-            raise InputError(f"data.radius: {radius:g}", "allowed: pixels, above 0; for a table of points only")
-        check_options(axes, spacing, classes)
-        self.table, self.coco, self.voc, self.yolo, self.masks = table, coco, voc, yolo, masks
-        self.images, self.index, self.classes, self.origin, self.radius = images, index, classes, origin, radius
-        self.group, self.channels, self.axes, self.spacing = group, channels, axes, spacing
-        self.normalise, self.constant = normalise, constant
+        if self.radius is not None and self.table is None:
+            raise InputError(f"data.radius: {self.radius:g}", "is for a table of points: leave it out")
+        refuse_repeated_classes(self.classes)
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image once, check images and boxes as a whole, and describe them.
@@ -214,9 +196,7 @@ class BoxedImages:
 
     def _of_masks(self, seed: int, checks: Checks) -> Raw:
         """Read masks of objects like ``Images``, and put a box around each object."""
-        common = {
-            name: getattr(self, name) for name in ("group", "channels", "axes", "spacing", "normalise", "constant")
-        }
+        common = {field.name: getattr(self, field.name) for field in fields(ImageReader)}
         raw = Images(images=self.images, masks=self.masks, mask_type="instances", **common).read(seed, checks)
         if (raw.examples["n_objects"] < 2).all():
             raise InputError(

@@ -1,18 +1,21 @@
 """Images whose objects are counted, each marked by a point: read, checked, and returned one at a time."""
 
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.box_files import POINT, BoxFile, located, of_objects
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import check_columns, check_rows, read_rows
-from biocnn.data.image_sets import check_options, common_facts, not_constant, pixels_of, scan, with_sizes
+from biocnn.data.image_reader import ImageReader, refuse_repeated_classes
+from biocnn.data.image_sets import common_facts, not_constant, pixels_of, scan, with_sizes
 from biocnn.data.labels import of_classes
 from biocnn.data.point_doctor import clean_points, compare_counts, decide_width, note_swapped
 from biocnn.data.raw import Raw
@@ -20,10 +23,9 @@ from biocnn.io.image_paths import image_paths
 from biocnn.io.lazy import open_image
 from biocnn.tasks.facts import Decision, Facts
 
-WIDEST = 1000.0  # standard deviation of the density around a point, in pixels
 
-
-class CountedImages:
+@dataclass(kw_only=True)
+class CountedImages(ImageReader):
     """Images with a point in each object, to count objects by a map of their density; planes only.
 
     Parameters
@@ -47,41 +49,18 @@ class CountedImages:
     group
         Column of the index or table that a split never cuts: patient, slide. By default the column ``group``, else each
         image.
-    channels
-        Channels to use, by name; or, if none of these names is in the files, new names for their channels.
-    axes
-        Order of the axes of images without metadata, e.g. CYX (channels).
-    spacing
-        Height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
-    normalise
-        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
-        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
-    constant
-        What to do with an image of a single value.
     """
 
-    def __init__(
-        self,
-        *,
-        table: Path,
-        index: Path | None = None,
-        images: Path | None = None,
-        classes: list[str] | None = None,
-        origin: Literal[0, 1] = 0,
-        width: float | None = None,
-        group: str | None = None,
-        channels: list[str] | None = None,
-        axes: str | None = None,
-        spacing: list[float] | None = None,
-        normalise: Literal["auto", "dataset", "image"] = "auto",
-        constant: Literal["error", "keep", "drop"] = "error",
-    ) -> None:
-        if width is not None and not 0 < width < WIDEST:
-            raise InputError(f"data.width: {width:g}", f"allowed: 0 to {WIDEST:g} pixels, exclusive; or leave it out")
-        check_options(axes, spacing, classes)
-        self.table, self.index, self.images, self.classes = table, index, images, classes
-        self.origin, self.width, self.group, self.channels = origin, width, group, channels
-        self.axes, self.spacing, self.normalise, self.constant = axes, spacing, normalise, constant
+    table: Path
+    index: Path | None = None
+    images: Path | None = None
+    classes: list[str] | None = None
+    origin: Literal[0, 1] = 0
+    width: Annotated[float, Field(gt=0, lt=1000)] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_repeated_classes(self.classes)
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image once, check images and points as a whole, and describe them.

@@ -1,6 +1,7 @@
 """Windows of a genome with a number for each base, from bigWig files."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,13 +20,12 @@ STRANDS = ("plus", "minus")
 READ = 2**22  # bases of all tracks that are read at a time
 
 
-class GenomeTracks:
+@dataclass(kw_only=True)
+class GenomeTracks(Tiling):
     """Predict a number for each base of a genome, for example the coverage by reads of an experiment.
 
     Parameters
     ----------
-    genome
-        FASTA: plain, gzip or bgzip.
     tracks
         bigWig files, by name; a single file is one track. With a file for each strand, ``{name: {plus: a.bw, minus:
         b.bw}}``, a track becomes two outputs, which are swapped where a window is read from the other strand.
@@ -34,53 +34,15 @@ class GenomeTracks:
     scale
         Scale on which values are learned and correlated: log1p is the logarithm of 1 + value. auto: log1p unless a
         value is negative.
-    regions
-        BED file of the regions to use; None: everywhere. Regions that overlap are merged, and windows on strand "-" are
-        reverse-complemented.
-    contigs
-        Contigs to use; None: all.
-    ignore
-        BED file of regions whose bases are unknown: neither learned nor judged.
-    window
-        Bases of a window with values, in bp. Each region, or contig, is covered by adjacent windows.
-    context
-        Further bases at both ends of each window, which the model sees but whose values do not count, in bp.
-    contig_names
-        auto: ignore differences in prefix (chr1, 1), number (chrI, chr1), organelle (chrM, MT) and accession if a name
-        then matches exactly one contig.
-    unknown_contigs
-        Whether intervals on contigs that the genome lacks are an error or skipped.
-    block
-        Groups, which a split never cuts, are contigs; with ``block``, they are blocks of this many bp.
-    max_unknown
-        Windows with a larger share of unknown bases (N, or beyond a contig's end) are dropped.
-    iupac
-        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, etc.), or an error.
     """
 
-    def __init__(
-        self,
-        *,
-        genome: Path,
-        tracks: Path | dict[str, Path | dict[str, Path]],
-        uncovered: Literal["zero", "unknown"] = "zero",
-        scale: Literal["auto", "log1p", "none"] = "auto",
-        regions: Path | None = None,
-        contigs: list[str] | None = None,
-        ignore: Path | None = None,
-        window: int = 512,
-        context: int = 128,
-        contig_names: Literal["auto", "exact"] = "auto",
-        unknown_contigs: Literal["error", "skip"] = "error",
-        block: int | None = None,
-        max_unknown: float = 0.5,
-        iupac: Literal["unknown", "mixed", "error"] = "unknown",
-    ) -> None:
-        self.tiling = Tiling(
-            genome, regions, contigs, ignore, window, context, contig_names, unknown_contigs, block, max_unknown, iupac
-        )
-        self.uncovered, self.scale = uncovered, scale
-        given = tracks if isinstance(tracks, dict) else {Path(tracks).name.split(".")[0]: tracks}
+    tracks: Path | dict[str, Path | dict[str, Path]]
+    uncovered: Literal["zero", "unknown"] = "zero"
+    scale: Literal["auto", "log1p", "none"] = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.tracks if isinstance(self.tracks, dict) else {Path(self.tracks).name.split(".")[0]: self.tracks}
         if not given:
             raise InputError("data.tracks: names no file", "for example tracks: {atac: atac.bw}")
         self.files: dict[str, Path] = {}
@@ -126,7 +88,7 @@ class GenomeTracks:
             Examples id, group, chrom, start, end (of the window, without context), strand; x of shape (window + 2
             context,); y of shape (K, window + 2 context), float32; nan is unknown, outside the regions, or context.
         """
-        tiles = Tiles(self.tiling, checks, genome_folder)
+        tiles = Tiles(self, checks, genome_folder)
         tracks = _Tracks(self, tiles)
         table = tiles.table(tracks.survey)
         scale = tracks.finish()
@@ -139,9 +101,9 @@ class GenomeTracks:
             out_channels=len(self.files),
             outputs=[*self.files],
             alphabet="ACGT",
-            iupac=self.tiling.iupac,
-            window=self.tiling.window + 2 * self.tiling.context,
-            context=self.tiling.context,
+            iupac=self.iupac,
+            window=self.window + 2 * self.context,
+            context=self.context,
             scale=scale,
             opposite=stranded,
         )

@@ -107,21 +107,6 @@ def scan(names: list[str], opened: Open, what: str, checks: Checks, source: str)
     return seen
 
 
-def check_options(axes: str | None, spacing: list[float] | None, classes: list[str] | None) -> None:
-    """Refuse settings of the section data that no image can have."""
-    if axes is not None and not ({"Y", "X"} < set(axes) <= set("CZYX") and len(set(axes)) == len(axes)):
-        raise InputError(
-            f"data.axes: {axes!r}",
-            "allowed: the letters C, Z, Y and X in the order of the file, for example CYX, ZYX or ZCYX",
-        )
-    if spacing is not None and (len(spacing) not in (2, 3) or min(spacing) <= 0):
-        raise InputError(
-            f"data.spacing: {spacing}", "allowed: (depth,) height and width of a pixel in um or mm, above zero"
-        )
-    if twice := [name for name in classes or [] if classes.count(name) > 1]:
-        raise InputError(f"data.classes: duplicate name {twice[0]!r}", "give each class its own name")
-
-
 def count_read(what: str, number: int, repairs: dict[str, list[str]], checks: Checks, source: str) -> None:
     """Record the number of images, and the images of each repair."""
     checks.add(source, "read", what, number)

@@ -1,22 +1,23 @@
 """Images with masks: read, checked as a whole, and returned one at a time."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
 from biocnn.data.appearance import looks_swapped
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, pair_folders, read_rows, read_table, second_masks
+from biocnn.data.image_reader import ImageReader, refuse_repeated_classes
 from biocnn.data.image_sets import (
     Seen,
-    check_options,
     common_facts,
     count_read,
     not_constant,
@@ -40,7 +41,8 @@ CLASS_MASK = "class_mask"  # column with the masks of classes of objects
 _TRIED = 3  # pairs examined to detect swapped images and masks
 
 
-class Images:
+@dataclass(kw_only=True)
+class Images(ImageReader):
     """Images with masks: planes or volumes, from microscopy or radiology.
 
     Parameters
@@ -50,10 +52,6 @@ class Images:
         ``class_masks``), split (train, val, test), group, and others, which are kept.
     images, masks
         Instead of a table: two folders, paired by file name.
-    group
-        Column of the table that a split never cuts: patient, plate. By default the column ``group``, else each image.
-        For folders, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of the
-        match.
     mask_type
         What the masks contain; "auto" decides by their values and writes the reason to checks.tsv.
     classes
@@ -76,62 +74,41 @@ class Images:
     second
         Column of the table with masks by a second annotator, empty for images without one: the human level, with which
         the report compares the network.
-    channels
-        Channels to use, by name; or, if none of these names is in the files, new names for their channels.
-    axes
-        Order of the axes of files without metadata, e.g. CYX (channels), ZYX (a volume), ZCYX.
-    spacing
-        (Depth,) height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
     geometry
         "headers": if headers give the position or size of pixels, a mask is aligned to its image with them, and a
         disagreement is an error; "trust_arrays": arrays match pixel by pixel, whatever headers say.
-    normalise
-        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
-        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
-    constant
-        What to do with an image of a single value.
     """
 
-    def __init__(
-        self,
-        *,
-        table: Path | None = None,
-        images: Path | None = None,
-        masks: Path | None = None,
-        group: str | None = None,
-        mask_type: Literal["auto", "binary", "classes", "instances"] = "auto",
-        classes: list[str] | None = None,
-        objects: Path | None = None,
-        class_masks: Path | None = None,
-        colors: dict[str, list[int]] | None = None,
-        ignore: int | None = None,
-        roi: str | None = None,
-        second: str | None = None,
-        channels: list[str] | None = None,
-        axes: str | None = None,
-        spacing: list[float] | None = None,
-        geometry: Literal["headers", "trust_arrays"] = "headers",
-        normalise: Literal["auto", "dataset", "image"] = "auto",
-        constant: Literal["error", "keep", "drop"] = "error",
-    ) -> None:
-        if (table is None) == (images is None and masks is None) or (images is None) != (masks is None):
-            raise InputError("data: " + _given(table, images, masks), "give either table, or both images and masks")
-        for key, column in (("roi", roi), ("second", second)):
-            if table is None and column:
+    table: Path | None = None
+    images: Path | None = None
+    masks: Path | None = None
+    mask_type: Literal["auto", "binary", "classes", "instances"] = "auto"
+    classes: list[str] | None = None
+    objects: Path | None = None
+    class_masks: Path | None = None
+    colors: dict[str, list[Annotated[int, Field(ge=0, le=255)]]] | None = None
+    ignore: int | None = None
+    roi: str | None = None
+    second: str | None = None
+    geometry: Literal["headers", "trust_arrays"] = "headers"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = [name for name in ("table", "images", "masks") if getattr(self, name) is not None]
+        if given not in (["table"], ["images", "masks"]):
+            found = " and ".join(given) or "neither table nor images and masks"
+            raise InputError(f"data: {found} given", "give either table, or both images and masks")
+        for key, column in (("roi", self.roi), ("second", self.second)):
+            if self.table is None and column:
                 raise InputError(f"data.{key}: names a column of a table", "give data.table as well")
-        if table is not None and class_masks:
+        if self.table is not None and self.class_masks:
             raise InputError("data.class_masks: is for data.images", "name them in the column class_mask of data.table")
-        if classes is not None and len(classes) > MOST_CLASSES:
-            message = f"data.classes: {len(classes)} names"
+        if self.classes is not None and len(self.classes) > MOST_CLASSES:
+            message = f"data.classes: {len(self.classes)} names"
             raise InputError(message, f"at most {MOST_CLASSES}: values from 0 to 254, because 255 means unknown")
-        check_options(axes, spacing, classes)
-        if colors is not None:
-            color_codes(colors)
-        self.table, self.images, self.masks, self.group, self.roi = table, images, masks, group, roi
-        self.mask_type, self.classes, self.colors, self.ignore = mask_type, classes, colors, ignore
-        self.objects, self.class_masks, self.second = objects, class_masks, second
-        self.channels, self.axes, self.spacing, self.constant = channels, axes, spacing, constant
-        self.normalise, self.geometry = normalise, geometry
+        refuse_repeated_classes(self.classes)
+        if self.colors is not None:
+            color_codes(self.colors)
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image and mask once, check them as a whole, and describe them.
@@ -385,8 +362,3 @@ def _check_fit(image: ImageFile, path: Path, mask: MaskFile, mask_path: Path) ->
             "unclear whether the mask was drawn on the image as stored or as displayed",
             "rotate the pixels of both and drop the tag (ImageMagick: mogrify -auto-orient FILE); check the match",
         )
-
-
-def _given(table: Path | None, images: Path | None, masks: Path | None) -> str:
-    given = [name for name, value in (("table", table), ("images", images), ("masks", masks)) if value is not None]
-    return f"{' and '.join(given)} given" if given else "neither table nor images and masks given"

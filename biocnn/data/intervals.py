@@ -1,37 +1,40 @@
 """Windows of a genome around intervals of BED files, with labels for one or several proteins, or with numbers."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from biocnn.config.schema import Choice, build
+from biocnn.config.schema import build
+from biocnn.config.signatures import Choice
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import Count
+from biocnn.data.genome_reader import GenomeReader
 from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.data.windows import Windows, named
 from biocnn.io.contigs import Contigs
-from biocnn.io.genome import Genome, open_genome, read_genome
+from biocnn.io.genome import Genome
 from biocnn.io.signal import mean_signal
 from biocnn.io.tables import as_float32, without_labels
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import task_of
 
-LONGEST = 10_000_000  # most bp of an example
 PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]
 
 
-class Intervals:
+@dataclass(kw_only=True)
+class Intervals(GenomeReader):
     """Predict whether a window of the genome is bound, by which of several proteins, or how strongly.
 
     Parameters
     ----------
-    genome
-        FASTA: plain, gzip or bgzip.
     positives
         Bound intervals: BED3 to BED6 or narrowPeak, plain or gzip. A window on strand "-" is reverse-complemented.
         Several files, as a list or by name, give one output per file: see ``merge_peaks`` and ``label_windows``.
@@ -52,54 +55,25 @@ class Intervals:
         How unbound windows are chosen; for positives only, by default gc_matched.
     blacklist
         BED file: windows that overlap one of its intervals are dropped, and none are drawn there.
-    contig_names
-        auto: ignore differences in prefix (chr1, 1), number (chrI, chr1), organelle (chrM, MT) and accession if a name
-        then matches exactly one contig.
-    unknown_contigs
-        Whether intervals, also of the blacklist, on contigs that the genome lacks are an error or skipped.
-    block
-        Groups, which a split never cuts, are contigs; with ``block``, they are blocks of this many bp.
-    max_unknown
-        Windows with a larger share of unknown bases are dropped.
-    iupac
-        Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, etc.), or an error.
     """
 
-    def __init__(
-        self,
-        *,
-        genome: Path,
-        positives: Path | list[Path] | dict[str, Path] | None = None,
-        intervals: Path | None = None,
-        targets: dict[str, int | Path] | None = None,
-        log1p: bool = False,
-        window: int = 101,
-        center: Literal["auto", "summit", "center"] = "auto",
-        flank: int = 16,
-        negatives: Choice["negatives"] | None = None,  # noqa: F821 (a kind, not a type)
-        blacklist: Path | None = None,
-        contig_names: Literal["auto", "exact"] = "auto",
-        unknown_contigs: Literal["error", "skip"] = "error",
-        block: int | None = None,
-        max_unknown: float = 0.5,
-        iupac: Literal["unknown", "mixed", "error"] = "unknown",
-    ) -> None:
-        for name, value, least in (("window", window, 1), ("flank", flank, 0), ("block", block, window + 2 * flank)):
-            if value is not None and value < least:
-                raise InputError(f"data.{name}: {value} is too small", f"allowed: {least} bp or more")
-        if window + 2 * flank > LONGEST:
-            size = f"data.window: {window} bp, with two flanks of {flank} bp"
-            raise InputError(size, f"at most {LONGEST:,} bp together, because each base takes memory in each example")
-        if not 0 <= max_unknown < 1:
-            raise InputError(f"data.max_unknown: {max_unknown} is not a fraction", "allowed: 0 to below 1")
-        _check_targets(positives, intervals, targets, log1p, negatives)
-        self.genome, self.intervals, self.blacklist = Path(genome), intervals, blacklist
-        self.positives = _by_output(positives)
-        self.targets, self.log1p = targets or {}, log1p
-        self.window, self.center, self.flank, self.block = window, center, flank, block
-        self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives or {"name": "gc_matched"}
-        self.contig_names, self.unknown_contigs = contig_names, unknown_contigs
-        self.max_unknown, self.iupac = max_unknown, iupac
+    positives: Path | list[Path] | dict[str, Path] | None = None
+    intervals: Path | None = None
+    targets: dict[str, Annotated[int, Field(ge=4)] | Path] | None = None
+    log1p: bool = False
+    window: Annotated[int, Field(ge=1)] = 101
+    center: Literal["auto", "summit", "center"] = "auto"
+    flank: Count = 16
+    negatives: Choice["negatives"] | None = None
+    blacklist: Path | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seen = self.window + 2 * self.flank
+        self.check_lengths(seen, f"{self.window} bp, with two flanks of {self.flank} bp", shortest_block=seen)
+        _check_targets(self.positives, self.intervals, self.targets, self.log1p, self.negatives)
+        self.files, self.targets = _by_output(self.positives), self.targets or {}
+        self.negatives = self.negatives or "gc_matched"
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
         """Read genome and intervals, and choose negatives.
@@ -125,15 +99,13 @@ class Intervals:
     def surroundings(self, examples: pd.DataFrame, checks: Checks, genome_folder: Path | None = None) -> GenomeContext:
         """Return where negatives for stored examples of this data set may lie; parameters as for ``read``."""
         windows = self._windows(checks, genome_folder)
-        sets = [windows.read(path) for path in self.positives.values()]
+        sets = [windows.read(path) for path in self.files.values()]
         _, stretches = self._groups(examples, windows.genome)
         return self._context(windows, [*sets, examples[examples["kind"] == "positive"]], stretches)
 
     def _windows(self, checks: Checks, genome_folder: Path | None) -> Windows:
-        stored = genome_folder and self.iupac == "unknown"
-        genome = open_genome(genome_folder) if stored else read_genome(self.genome, self.iupac)
-        genome.source = str(self.genome)
-        checks.add(self.genome.name, "read", "contigs", len(genome.names), ", ".join(genome.names[:4]))
+        genome = self.read_genome(genome_folder)
+        checks.add(Path(self.genome).name, "read", "contigs", len(genome.names), ", ".join(genome.names[:4]))
         names = self.contig_names == "exact", self.unknown_contigs == "skip"
         closed = pd.DataFrame({"chrom": pd.Series(dtype=object), "start": np.empty(0, int), "end": np.empty(0, int)})
         windows = Windows(genome, self.window, self.flank, self.center, *names, self.max_unknown, checks, closed)
@@ -143,9 +115,9 @@ class Intervals:
 
     def _bound(self, windows: Windows, seed: int) -> Raw:
         """Read positives from one or several files, and choose negatives."""
-        sets = [windows.read(path) for path in self.positives.values()]
+        sets = [windows.read(path) for path in self.files.values()]
         several = len(sets) > 1
-        name = f"{len(sets)} files of positives" if several else next(iter(self.positives.values())).name
+        name = f"{len(sets)} files of positives" if several else next(iter(self.files.values())).name
         part = windows.around(merge_peaks(sets, self.window) if several else sets[0], name)
         if several:
             reason = f"windows of {sum(map(len, sets))} peaks, merged if close together"
@@ -169,7 +141,7 @@ class Intervals:
         density = (1e6 * y.sum(axis=0) / bases).tolist()  # positives per Mb, on contigs that have any
         y = np.concatenate([y, np.zeros((len(negatives.codes), y.shape[1]), np.float32)])
         codes = np.concatenate([part.codes, negatives.codes])
-        raw = self._raw(table, codes, y, list(self.positives), windows.genome)
+        raw = self._raw(table, codes, y, list(self.files), windows.genome)
         raw.facts = raw.facts.model_copy(update={"density": density})
         return raw
 
@@ -260,11 +232,6 @@ def _check_targets(positives: object, intervals: object, targets: dict | None, l
         )
     if intervals is not None and negatives is not None:
         raise InputError("data.negatives: apply to positives only", "leave it out: every interval has its targets")
-    for name, value in (targets or {}).items():
-        if isinstance(value, int) and value < 4:
-            raise InputError(
-                f"data.targets.{name}: {value} is not a column of values", "columns 1 to 3 are positions; e.g. 5"
-            )
 
 
 def _by_output(positives: Path | list[Path] | dict[str, Path] | None) -> dict[str, Path]:

@@ -1,8 +1,8 @@
 """Images with a class, several labels of 0 and 1, or numbers each: read, checked, and returned one at a time."""
 
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,10 @@ from biocnn.core.errors import InputError, nearest
 from biocnn.data.covariates import check_names, read_covariates
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, read_table
+from biocnn.data.image_reader import ImageReader, refuse_repeated_classes
 from biocnn.data.image_sets import (
     Open,
     Seen,
-    check_options,
     common_facts,
     not_constant,
     pixels_of,
@@ -34,7 +34,35 @@ from biocnn.io.lazy import open_image
 from biocnn.tasks.facts import Facts
 
 
-class LabelledImages:
+@dataclass(kw_only=True)
+class LabelReader(ImageReader):
+    """Settings of a reader of images, or bags of images, with labels or numbers.
+
+    Parameters
+    ----------
+    labels
+        Columns of the table: one with the class of each image, by default ``label``; or several, each 0, 1 or empty
+        (unknown). Beside other outputs, a column of 0 and 1 is yes or no, and one without either has classes.
+    values
+        Columns of the table to predict as numbers, such as an age, a size or a count; empty: unknown. For an .npz file
+        the names of the columns of its labels.
+    grades
+        Column of the table with ordered classes, such as a stage; for a folder or .npz file, what the classes are. The
+        order is that of their numbers, else that of ``classes``, from the lowest to the highest.
+    classes
+        Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
+        numbers 0, 1, and so on, or of the columns of 0 and 1. For several columns with classes or grades, a list for
+        each, by name: {type: [a, b], stage: [low, high]}; images of other classes are unknown there.
+    """
+
+    labels: list[str] | None = None
+    values: list[str] | None = None
+    grades: str | None = None
+    classes: list[str] | dict[str, list[str]] | None = None
+
+
+@dataclass(kw_only=True)
+class LabelledImages(LabelReader):
     """Images with labels or numbers: planes or volumes, of microscopy or radiology; give one of table, folder and npz.
 
     For a table, labels, values and grades can be combined: one network then predicts all of them. Empty cells are
@@ -50,70 +78,34 @@ class LabelledImages:
     npz
         File in the layout of MedMNIST: arrays train_images, train_labels, and so on for val and test. Without test, val
         becomes test, and val is drawn from train.
-    labels
-        Columns of the table: one with the class of each image, by default ``label``; or several, each 0, 1 or empty
-        (unknown). Beside other outputs, a column of 0 and 1 is yes or no, and one without either has classes.
-    values
-        Columns of the table to predict as numbers, such as an age, a size or a count; empty: unknown. For an .npz file
-        the names of the columns of its labels.
-    grades
-        Column of the table with ordered classes, such as a stage; for a folder or .npz file, what the classes are. The
-        order is that of their numbers, else that of ``classes``, from the lowest to the highest.
-    classes
-        Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
-        numbers 0, 1, and so on, or of the columns of 0 and 1. For several columns with classes or grades, a list for
-        each, by name: {type: [a, b], stage: [low, high]}; images of other classes are unknown there.
-    group
-        Column of the table that a split never cuts: patient, slide. By default the column ``group``, else each image.
-        For a folder, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of the
-        match.
     covariates
         Columns of the table with numbers or words that the network receives beside the image, such as age and sex.
         Numbers are standardised; an empty cell is missing.
-    channels
-        Channels to use, by name; or, if none of these names is in the files, new names for their channels.
     axes
-        Order of the axes of images without metadata, e.g. CYX (channels), ZYX (a volume), ZCYX; in an .npz file of one
+        Order of the axes of files without metadata, e.g. CYX (channels), ZYX (a volume), ZCYX; in an .npz file of one
         image.
-    spacing
-        (Depth,) height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
-    normalise
-        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
-        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
-    constant
-        What to do with an image of a single value.
     """
 
-    def __init__(
-        self,
-        *,
-        table: Path | None = None,
-        folder: Path | None = None,
-        npz: Path | None = None,
-        labels: list[str] | None = None,
-        values: list[str] | None = None,
-        grades: str | None = None,
-        classes: list[str] | dict[str, list[str]] | None = None,
-        group: str | None = None,
-        covariates: list[str] | None = None,
-        channels: list[str] | None = None,
-        axes: str | None = None,
-        spacing: list[float] | None = None,
-        normalise: Literal["auto", "dataset", "image"] = "auto",
-        constant: Literal["error", "keep", "drop"] = "error",
-    ) -> None:
-        given = [name for name, value in (("table", table), ("folder", folder), ("npz", npz)) if value is not None]
+    table: Path | None = None
+    folder: Path | None = None
+    npz: Path | None = None
+    covariates: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        labels, values, classes = self.labels, self.values, self.classes
+        given = [name for name in ("table", "folder", "npz") if getattr(self, name) is not None]
         if len(given) != 1:
             raise InputError(f"data: {' and '.join(given) or 'no images'} given", "give one of table, folder and npz")
-        if labels is not None and (table is None or not labels):
+        if labels is not None and (self.table is None or not labels):
             raise InputError("data.labels: names columns of a table", "give data.table as well; or leave labels out")
-        if values is not None and (folder or not values):
+        if values is not None and (self.folder or not values):
             remedy = "name at least one" if values == [] else "give data.table"
             raise InputError("data.values: names columns of a table", f"{remedy}; or leave values out")
-        named = [("labels", name) for name in labels or []] + [("grades", grades)] * (grades is not None)
+        named = [("labels", name) for name in labels or []] + [("grades", self.grades)] * (self.grades is not None)
         named += [("values", name) for name in values or []]
         several = len({key for key, _ in named}) > 1
-        if several and table is None:
+        if several and self.table is None:
             keys = " and ".join(dict.fromkeys(f"data.{key}" for key, _ in named))
             raise InputError(f"{keys}: can be combined for a table only", "give data.table, or leave one out")
         for number, (key, name) in enumerate(named):
@@ -132,21 +124,17 @@ class LabelledImages:
                 "outputs of 0 and 1 have the names in data.labels; for others give a list for each, by name: "
                 f"{{{with_classes[0]}: [{', '.join(classes[:3])}]}}",
             )
-        if group is not None and npz is not None:
+        if self.group is not None and self.npz is not None:
             raise InputError("data.group: images in an .npz file have no names", "leave it out, or give data.table")
-        check_names(covariates, [name for _, name in named] or ["label"], table)
+        check_names(self.covariates, [name for _, name in named] or ["label"], self.table)
         by_column = classes if isinstance(classes, dict) else {}
-        for listed in [classes] if isinstance(classes, list) else by_column.values() or [None]:
-            check_options(axes, spacing, listed)
+        for listed in [classes] if isinstance(classes, list) else by_column.values():
+            refuse_repeated_classes(listed)
         if several and isinstance(classes, list):
             by_column = {with_classes[0]: classes}
         elif not several and len(with_classes) == 1:
-            classes = by_column.get(with_classes[0], classes)
-        self.table, self.folder, self.npz, self.group, self.channels = table, folder, npz, group, channels
-        self.labels, self.values, self.grades, self.classes = labels, values, grades, classes
+            self.classes = by_column.get(with_classes[0], classes)
         self.columns, self.several, self.by_column = {name: key for key, name in named}, several, by_column
-        self.axes, self.spacing, self.covariates = axes, spacing, covariates
-        self.normalise, self.constant = normalise, constant
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image once, check images and labels as a whole, and describe them.

@@ -1,5 +1,6 @@
 """Images with a target image each, or without: read, checked as a whole, and returned one at a time."""
 
+from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,9 +12,9 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
 from biocnn.data.doctor import examine, examine_targets
 from biocnn.data.image_pairs import check_rows, group_by_name, pair_folders, read_rows
+from biocnn.data.image_reader import ImageReader
 from biocnn.data.image_sets import (
     Seen,
-    check_options,
     common_channels,
     common_dtype,
     common_facts,
@@ -39,7 +40,8 @@ class Pair(NamedTuple):
     target: Seen | None
 
 
-class PairedImages:
+@dataclass(kw_only=True)
+class PairedImages(ImageReader):
     """Pairs of images: what is given, and what is wanted (the target), e.g. noisy and clean, or two stains.
 
     Targets may have a whole number of times as many pixels along each axis: the network then learns super-resolution.
@@ -54,55 +56,34 @@ class PairedImages:
     learn_from
         "targets"; or "images": networks learn to predict hidden pixels of noisy images (Noise2Void). Targets then serve
         evaluation only, and are optional: leave out ``targets`` or the column, or leave cells of the column empty.
-    group
-        Column of the table that a split never cuts: field of view, patient, plate. By default the column ``group``,
-        else each image. For folders, a regular expression, e.g. "(.+)_t[0-9]+": its match in a file's name, or the
-        first group of the match.
     channels, target_channels
         Channels to use, by name; or, if none of these names is in the files, new names for their channels.
-    axes
-        Order of the axes of files without metadata, e.g. CYX (channels), ZYX (a volume), ZCYX.
-    spacing
-        (Depth,) height and width of a pixel, instead of that in the files; in um, or for NIfTI and DICOM in mm.
     geometry
         "headers": if headers give the position or size of pixels, those of image and target must agree;
         "trust_arrays": arrays match pixel by pixel, whatever headers say.
-    normalise
-        Intensities that map to 0 and 1 for the network: the 1st and 99.8th percentile of all training images
-        ("dataset") or of each image ("image"); "auto" uses the latter if some images span twice the range of others.
-        Targets with as many channels as the images are scaled like these.
-    constant
-        How to treat a pair in which one image is constant.
     """
 
-    def __init__(
-        self,
-        *,
-        table: Path | None = None,
-        images: Path | None = None,
-        targets: Path | None = None,
-        learn_from: Literal["targets", "images"] = "targets",
-        group: str | None = None,
-        channels: list[str] | None = None,
-        target_channels: list[str] | None = None,
-        axes: str | None = None,
-        spacing: list[float] | None = None,
-        geometry: Literal["headers", "trust_arrays"] = "headers",
-        normalise: Literal["auto", "dataset", "image"] = "auto",
-        constant: Literal["error", "keep", "drop"] = "error",
-    ) -> None:
-        given = {"table": table, "images": images, "targets": targets}
+    table: Path | None = None
+    images: Path | None = None
+    targets: Path | None = None
+    learn_from: Literal["targets", "images"] = "targets"
+    target_channels: list[str] | None = None
+    geometry: Literal["headers", "trust_arrays"] = "headers"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = {"table": self.table, "images": self.images, "targets": self.targets}
         names = [name for name, value in given.items() if value is not None]
-        if names not in (["table"], ["images", "targets"], *[["images"]] * (learn_from == "images")):
+        if names not in (["table"], ["images", "targets"], *[["images"]] * self.blind):
             raise InputError(
                 f"data: {' and '.join(names) or 'neither table nor images and targets'} given",
                 "give either table, or both images and targets; images alone need learn_from: images",
             )
-        check_options(axes, spacing, None)
-        self.table, self.images, self.targets, self.group = table, images, targets, group
-        self.blind = learn_from == "images"
-        self.channels, self.target_channels, self.axes, self.spacing = channels, target_channels, axes, spacing
-        self.geometry, self.normalise, self.constant = geometry, normalise, constant
+
+    @property
+    def blind(self) -> bool:
+        """Return whether networks learn from the images alone."""
+        return self.learn_from == "images"
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read every image once, check the pairs as a whole, and describe them.

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.registry import find
-from biocnn.config.schema import Choice, build
+from biocnn.config.schema import build
+from biocnn.config.signatures import Choice
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.data.covariates import check_names, need, read_covariates

@@ -4,53 +4,57 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
-from biocnn.data.intervals import LONGEST
+from biocnn.data.genome_reader import GenomeReader
 from biocnn.data.windows import Windows, named
 from biocnn.io.contigs import Contigs, match_contigs
-from biocnn.io.fasta import UNKNOWN, Iupac, reverse_complement
-from biocnn.io.genome import open_genome, read_genome
+from biocnn.io.fasta import UNKNOWN, reverse_complement
 
 TABLE = ["id", "group", "chrom", "start", "end", "strand"]
 NOWHERE = pd.DataFrame({"chrom": pd.Series(dtype=object), "start": np.empty(0, int), "end": np.empty(0, int)})
 
 
-@dataclass(frozen=True)
-class Tiling:
-    """Settings of a reader that cuts a genome into windows; for parameters see `AnnotatedGenome`.
+@dataclass(kw_only=True)
+class Tiling(GenomeReader):
+    """Settings of a reader that cuts a genome into windows.
+
+    Parameters
+    ----------
+    regions
+        BED file of the regions to use; None: everywhere. Regions that overlap are merged, and windows on strand "-" are
+        reverse-complemented.
+    contigs
+        Contigs to use; None: all.
+    ignore
+        BED file of regions whose bases are unknown: neither learned nor judged.
+    window
+        Bases of a window with a target, in bp. Each region, or contig, is covered by adjacent windows.
+    context
+        Further bases at both ends of each window, which the model sees but whose targets do not count, in bp.
 
     Raises
     ------
     InputError
-        If a setting is out of range.
+        If settings do not fit together.
     """
 
-    genome: Path
-    regions: Path | None
-    contigs: list[str] | None
-    ignore: Path | None
-    window: int
-    context: int
-    contig_names: str
-    unknown_contigs: str
-    block: int | None
-    max_unknown: float
-    iupac: Iupac
+    regions: Path | None = None
+    contigs: list[str] | None = None
+    ignore: Path | None = None
+    window: Annotated[int, Field(ge=1)] = 512
+    context: Annotated[int, Field(ge=0)] = 128
 
     def __post_init__(self) -> None:
-        for name, least in (("window", 1), ("context", 0), ("block", self.window)):
-            if (value := getattr(self, name)) is not None and value < least:
-                raise InputError(f"data.{name}: {value} is too small", f"allowed: {least} bp or more")
-        if self.window + 2 * self.context > LONGEST:
-            size = f"data.window: {self.window} bp, with {self.context} bp of context at both ends"
-            raise InputError(size, f"at most {LONGEST:,} bp together")
-        if not 0 <= self.max_unknown < 1:
-            raise InputError(f"data.max_unknown: {self.max_unknown} is not a fraction", "allowed: 0 to below 1")
+        super().__post_init__()
+        words = f"{self.window} bp, with {self.context} bp of context at both ends"
+        self.check_lengths(self.window + 2 * self.context, words, shortest_block=self.window)
         if self.contigs == []:
             raise InputError("data.contigs: an empty list", "name contigs, or leave it out to use all")
 
@@ -74,12 +78,10 @@ class Tiles:
     """
 
     def __init__(self, settings: Tiling, checks: Checks, folder: Path | None) -> None:
-        self.settings, self.checks, source = settings, checks, Path(settings.genome)
-        stored = folder and settings.iupac == "unknown"
-        self.genome = open_genome(folder) if stored else read_genome(source, settings.iupac)
-        self.genome.source = str(source)
+        self.settings, self.checks = settings, checks
+        self.genome = settings.read_genome(folder)
         names = self.genome.names
-        checks.add(source.name, "read", "contigs", len(names), ", ".join(names[:4]))
+        checks.add(Path(settings.genome).name, "read", "contigs", len(names), ", ".join(names[:4]))
         self.exact, skip = settings.contig_names == "exact", settings.unknown_contigs == "skip"
         self._files = Windows(
             self.genome, settings.window, 0, "center", self.exact, skip, settings.max_unknown, checks, NOWHERE

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from biocnn.config.registry import suited
-from biocnn.config.schema import Choice, build, choose
+from biocnn.config.schema import build, choose
+from biocnn.config.signatures import Choice
 from biocnn.core.errors import InputError
 from biocnn.nn.classifier_blocks import dense_head
 from biocnn.nn.layers import LAST

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from biocnn.config.registry import REGISTRY, find, suited, task_class
 from biocnn.config.registry import target as path_of
-from biocnn.config.schema import Chosen, choose, own_settings, positional
+from biocnn.config.schema import Chosen, choose, own_settings
+from biocnn.config.signatures import positional
 from biocnn.core.errors import InputError
 from biocnn.tasks.target import Target
 

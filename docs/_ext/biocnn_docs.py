@@ -9,7 +9,6 @@ from myst_parser.parsers.sphinx_ import MystParser
 from pydantic import BaseModel
 from sphinx.application import Sphinx
 
-from biocnn.config.json_schema import descriptions
 from biocnn.config.registry import REGISTRY, target
 from biocnn.config.schema import chosen_kind, settings_schema
 from biocnn.config.settings import Settings
@@ -71,12 +70,12 @@ def _named(kind: str) -> list[str]:
     """Return a paragraph and a table for each name of a kind."""
     parts = []
     for name in REGISTRY[kind]:
-        about = descriptions(target(kind, name))
-        parts += [f"### {name}\n\n{about['']}\n", _table(settings_schema(target(kind, name)), about)]
+        schema = settings_schema(target(kind, name))
+        parts += [f"### {name}\n\n{schema.__doc__}\n", _table(schema)]
     return parts
 
 
-def _table(schema: type[BaseModel], about: dict[str, str] | None = None, prefix: str = "") -> str:
+def _table(schema: type[BaseModel], prefix: str = "") -> str:
     """Return the settings of a section as a table; those of sections within it have dotted names."""
     lines = ["| setting | allowed | default | meaning |", "|---|---|---|---|"] if not prefix else []
     for key, field in schema.model_fields.items():
@@ -86,8 +85,7 @@ def _table(schema: type[BaseModel], about: dict[str, str] | None = None, prefix:
             kind = chosen_kind(field)
             words = f"a section {kind}" if kind else describe(field.annotation, tuple(field.metadata))[0]
             default = "required" if field.is_required() else f"`{shown(field.default)}`"
-            meaning = (about or {}).get(key) or field.description or ""
-            cells = (f"`{prefix}{key}`", words, default, _sentence(meaning))
+            cells = (f"`{prefix}{key}`", words, default, _sentence(field.description))
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 or prefix else ""
 

@@ -4,9 +4,11 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
-from typing import Literal
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin
 
 import pytest
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from biocnn.config.registry import REGISTRY, find, target
@@ -55,6 +57,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings_schema.cache_clear()
 
 
+def parts_of(annotation: object) -> object:
+    """Return an annotation so that equal ones, with the same limits, are equal in Python."""
+    entries = [entry.metadata if isinstance(entry, FieldInfo) else parts_of(entry) for entry in get_args(annotation)]
+    origin = get_origin(annotation)
+    return (Union if origin is UnionType else origin, entries) if entries else annotation
+
+
 @pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_schema_is_the_signature(kind: str, name: str) -> None:
     schema = settings_schema(target(kind, name))
@@ -66,7 +75,9 @@ def test_schema_is_the_signature(kind: str, name: str) -> None:
         default = PydanticUndefined if settings[key].default is inspect.Parameter.empty else settings[key].default
         assert field.default == default
         if key not in ("negatives", "network"):  # whose annotations name a kind
-            assert field.annotation == settings[key].annotation
+            expected = FieldInfo.from_annotation(settings[key].annotation)
+            assert field.metadata == expected.metadata
+            assert parts_of(field.annotation) == parts_of(expected.annotation)
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)
@@ -122,21 +133,93 @@ def test_names_that_cannot_be_found(folder: Path, name: str, message: str, remed
     assert remedy in caught.value.remedy
 
 
-@pytest.mark.parametrize("name", ["Inherits", "TakesAny", "Generated"])
-def test_settings_outside_the_own_signature_are_explained(folder: Path, name: str) -> None:
-    (folder / "my_readers.py").write_text(
-        "class Base:\n    def __init__(self, *, path: str): ...\n"
-        "class Inherits(Base): ...\n"
-        "class TakesAny(Base):\n    def __init__(self, **more): ...\n"
-        "@dataclass(kw_only=True)\nclass Generated:\n    path: str\n"
-    )
-    choose("data", f"my_readers:{name}", "data")
-    with pytest.raises(InputError, match=r"^data\.path: unknown key") as caught:
-        choose("data", {"name": f"my_readers:{name}", "path": "a"}, "data")
-    assert f"settings of {name} are the keyword-only parameters in its own signature" in caught.value.remedy
-    with pytest.raises(InputError) as caught:
-        choose("data", {"name": "my_readers:Base", "pth": "a"}, "data")
-    assert "own signature" not in str(caught.value)
+INHERITING = '''
+from dataclasses import dataclass
+
+from module_that_does_not_exist import Elsewhere
+from my_bases import Far as Renamed
+
+class Base:
+    """Read.
+
+    Parameters
+    ----------
+    path, folder
+        Where the files are.
+    least
+        Smallest size,
+        in pixels.
+
+    Raises
+    ------
+    InputError
+        Never.
+    """
+    def __init__(self, *, path: str, folder: str = "here", least: int = 1): ...
+
+class Inherits(Base): ...
+class PassesOn(Base):
+    """Read.
+
+    Parameters
+    ----------
+    least
+        Other words.
+    """
+    def __init__(self, *, least: int = 2, **more): ...
+class Alone(Base):
+    def __init__(self, *, own: int = 1): ...
+@dataclass(kw_only=True)
+class Generated(Renamed):
+    own: int = 1
+class Deeper(Generated, Inherits): ...
+class Unknown(Elsewhere): ...
+class TakesAny:
+    def __init__(self, **more): ...
+def takes_any(x, u, *, own: int = 1, **more): ...
+@attrs.define
+class Decorated:
+    own: int = 1
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "complete"),
+    [
+        ("Inherits", {"path": ..., "folder": "here", "least": 1}, True),
+        ("PassesOn", {"least": 2, "path": ..., "folder": "here"}, True),
+        ("Alone", {"own": 1}, True),
+        ("Generated", {"own": 1, "far": None}, True),
+        ("Deeper", {"own": 1, "far": None, "path": ..., "folder": "here", "least": 1}, True),
+        ("Unknown", {}, False),
+        ("TakesAny", {}, False),
+        ("takes_any", {"own": 1}, False),
+        ("Decorated", {}, False),
+    ],
+)
+def test_settings_are_inherited_where_python_passes_them_on(
+    folder: Path, name: str, settings: dict, complete: bool
+) -> None:
+    (folder / "my_readers.py").write_text(INHERITING)
+    (folder / "my_bases.py").write_text("@dataclass\nclass Far:\n    far: int | None = None\n")
+    schema = settings_schema(f"my_readers:{name}")
+    found = {key: ... if field.is_required() else field.default for key, field in schema.model_fields.items()}
+    assert list(found.items()) == [("name", ...), *settings.items()]  # its own first
+    kind = "augment" if name.islower() else "data"
+    given = {key: "a" for key in settings if settings[key] is ...}
+    with pytest.raises(InputError, match=r"^here\.other: unknown key") as caught:
+        choose(kind, {"name": f"my_readers:{name}", **given, "other": 1}, "here")
+    assert (f"settings of {name} are its own and those of base classes" in caught.value.remedy) != complete
+
+
+def test_descriptions_are_inherited_unless_a_class_gives_its_own(folder: Path) -> None:
+    (folder / "my_readers.py").write_text(INHERITING)
+    fields = settings_schema("my_readers:PassesOn").model_fields
+    assert {key: field.description for key, field in fields.items()} == {
+        "name": None, "path": "Where the files are.", "folder": "Where the files are.", "least": "Other words."
+    }  # fmt: skip
+    base = settings_schema("my_readers:Base")
+    assert (base.__doc__, base.model_fields["least"].description) == ("Read.", "Smallest size, in pixels.")
 
 
 def test_augmentations_of_another_signature_are_refused_with_the_right_one(folder: Path) -> None:

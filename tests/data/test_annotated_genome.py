@@ -143,9 +143,9 @@ def test_windows_with_many_unknown_bases_are_dropped_and_blocks_are_groups(tmp_p
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"window": 0}, "data.window: 0 is too small"),
-        ({"context": -1}, "data.context: -1 is too small"),
-        ({"max_unknown": 1.0}, "data.max_unknown: 1.0 is not a fraction"),
+        ({"window": 0}, "data.window: must be a whole number >= 1"),
+        ({"context": -1}, "data.context: must be"),
+        ({"max_unknown": 1.0}, "data.max_unknown: must be a number >= 0 and < 1"),
         ({"contigs": ["chr9"]}, "contig 'chr9' is not in"),
         ({"contigs": []}, "data.contigs: an empty list"),
         ({"regions": "chr2 0 8"}, "site.bed: no known base is of class site"),

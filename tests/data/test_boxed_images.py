@@ -114,7 +114,7 @@ def test_bad_settings_are_refused_before_anything_is_read(tmp_path: Path) -> Non
     refused("table and voc given", table=tmp_path, voc=tmp_path)
     refused("data.masks: needs data.images", masks=tmp_path)
     refused("data.origin: coco files", coco=tmp_path, origin=1)
-    refused("data.radius: -1", table=tmp_path, radius=-1.0)
+    refused("data.radius: must be a number > 0", table=tmp_path, radius=-1.0)
 
 
 def test_classes_choose_boxes_and_their_order(tmp_path: Path) -> None:

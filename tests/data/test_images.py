@@ -135,7 +135,7 @@ def test_bad_settings_are_refused_before_anything_is_read(folder):
     refused("images given", "both images and masks", images=folder / "images")
     refused("data.group", "data.table", images=folder / "images", masks=folder / "masks", group="plate")
     refused("data.axes: 'CZ'", "C, Z, Y and X", table=table, axes="CZ")
-    refused("data.spacing", "um", table=table, spacing=[0.0, 1.0])
+    refused("data.spacing: must be a list (each: a number > 0)", "spacing: [0.5]", table=table, spacing=[0.0, 1.0])
     refused("data.colors.b", "three numbers", table=table, colors={"a": [0, 0, 0], "b": [1]})
 
 

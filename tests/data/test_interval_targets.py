@@ -119,7 +119,7 @@ BAD = [
     ({"positives": "a.bed", "log1p": True}, "data.log1p: is for intervals"),
     ({"intervals": "a.bed"}, "data.targets: is missing"),
     ({"intervals": "a.bed", "targets": {"x": 5}, "negatives": "random"}, "data.negatives: apply to positives"),
-    ({"intervals": "a.bed", "targets": {"x": 3}}, "data.targets.x: 3 is not a column"),
+    ({"intervals": "a.bed", "targets": {"x": 3}}, "data.targets: must be entries by name"),
     ({"intervals": "a.bed", "targets": {"x": 9}}, "a.bed line 1: column 9 is missing"),
     ({"intervals": "a.bed", "targets": {"x": 4}}, "a.bed line 1: column 4 is 'name'"),
     ({"intervals": "a.bed", "targets": {"x": 5}, "log1p": True}, "x of chrI:100-110... is -1, which has no log"),

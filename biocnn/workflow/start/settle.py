@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from biocnn.config.experiment import load
-from biocnn.config.registry import find
+from biocnn.config.registry import target
+from biocnn.config.schema import settings_schema
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
@@ -94,7 +94,7 @@ def _read_any(proposal: Proposal, ask: Questions) -> Draft:
 
 def _settings_of(data: dict[str, Any]) -> Collection[str]:
     """Return the names of the settings of a data reader."""
-    return signature(find("data", data["name"])).parameters
+    return settings_schema(target("data", data["name"])).model_fields
 
 
 def _blocks(draft: Draft, ask: Questions) -> bool:

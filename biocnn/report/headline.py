@@ -131,6 +131,15 @@ def probability(value: float) -> str:
     return _power(value)
 
 
+def duration(seconds: float) -> str:
+    """Format a time: seconds below two minutes, minutes below two hours."""
+    if not np.isfinite(seconds):
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def _power(value: float) -> str:
     digits, power = f"{value:.1e}".split("e")
     return f"{digits.replace('-', '−')}\u00a0×\u00a010{str(int(power)).translate(_SUPERSCRIPT)}"
@@ -220,13 +229,10 @@ def caution(results: Results) -> str:
         if len(found) > 1:
             return f"The network is not clearly better than baselines for {', '.join(found)}: see their sections."
         return "".join(f"{name}: {words}" for name, words in found.items())
-    table, metrics = results.audit, results.headline
-    table = table[(table["split"] == results.split) & table["metric"].isin(metrics)] if len(table) else table
-    table = table[table["difference"].notna() & (table["baseline"] != NETWORK)] if len(table) else table
+    metrics, table = results.headline, compared(results)
     if len(table) and (few := int(table["n"].max())) < FEW:
         return f"{few} examples are too few to compare the network with baselines."
-    table = table.assign(**gains(table)) if len(table) else table
-    lost = table[~(table["gain_low"].fillna(table["gain"]) > 0)] if len(table) else table
+    lost = table[~_clear(table)] if len(table) else table
     if not len(lost):
         return ""
     first = next(lost[lost["metric"] == name] for name in metrics if name in set(lost["metric"]))
@@ -237,6 +243,45 @@ def caution(results: Results) -> str:
     if several > 1:
         behind = f" for {worst['output']} ({lost['output'].nunique()} of {several} outputs are affected)"
     return f"The network {verb} {BASELINES.get(worst['baseline'], worst['baseline'])}{behind}: {numbers}."
+
+
+def compared(results: Results) -> pd.DataFrame:
+    """Return the rows of audit.tsv of the reported split and the main metrics, with the columns gain and gain_low."""
+    table = results.audit
+    if not len(table):
+        return table
+    table = table[(table["split"] == results.split) & table["metric"].isin(results.headline)]
+    table = table[table["difference"].notna() & (table["baseline"] != NETWORK)]
+    return table.assign(**gains(table)) if len(table) else table
+
+
+def _clear(table: pd.DataFrame) -> pd.Series:
+    return table["gain_low"].fillna(table["gain"]) > 0
+
+
+def comparison(results: Results) -> str:
+    """Return how the network compares with the best baseline by the first main metric, as in "beats a 6-mer model".
+
+    Of several outputs, the one where the network gains least counts; of several parts, each has a clause.
+    """
+    if results.parts:
+        return "; ".join(f"{part.name}: {words}" for part in results.parts if (words := comparison(part)))
+    table = compared(results)
+    if not len(table):
+        return ""
+    metric = next(name for name in results.headline if name in set(table["metric"]))
+    table = table[table["metric"] == metric]
+    if (few := int(table["n"].max())) < FEW:
+        return f"{few} examples are too few for a comparison"
+    least = table.loc[table["gain"].idxmin()]
+    name, gain = BASELINES.get(least["baseline"], least["baseline"]), number(abs(least["gain"]))
+    unit, several = metric_name(metric), table["output"].nunique() > 1
+    where = f" for {least['output']}" if several else ""
+    if _clear(table).all():
+        return f"beats {name} by {gain} {unit}{f', or more, for each of {table.output.nunique()} outputs' * several}"
+    if least["gain"] > 0:
+        return f"not clearly better than {name}{where} (+{gain} {unit})"
+    return f"does not beat {name}{where} (−{gain} {unit})"
 
 
 def gains(table: pd.DataFrame) -> dict[str, pd.Series]:
@@ -325,4 +370,6 @@ def verdict(results: Results) -> str:
         found = f"best motif matches {motif['target_name']}, p\u00a0=\u00a0{probability(motif['p_value'])}"
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
     cautions = caution(results), hardest(results, FALL)
-    return " ".join(filter(None, [*cautions, f"{sentence}." if sentence else "", scarce(results)]))
+    better = "" if cautions[0] or results.parts else comparison(results)
+    told = f"The network {better}." if better else ""
+    return " ".join(filter(None, [*cautions, f"{sentence}." if sentence else "", told, scarce(results)]))

@@ -12,7 +12,18 @@ from biocnn.config.registry import REGISTRY, find, tasks_of
 from biocnn.core.files import atomic
 from biocnn.report.blocks import plural
 from biocnn.report.drawing import data_uri
-from biocnn.report.headline import best_rows, interval, metric_name, number, probability, top_motif
+from biocnn.report.glossary import Explainer
+from biocnn.report.headline import (
+    best_rows,
+    comparison,
+    duration,
+    headline,
+    interval,
+    metric_name,
+    number,
+    probability,
+    top_motif,
+)
 from biocnn.report.page import render
 from biocnn.report.results import Results
 
@@ -27,19 +38,21 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
     folders
         Folders ``results/{experiment}``; missing results leave cells empty.
     tsv
-        Table with one row per experiment: name, state, date, task, number of examples, split, run, every metric with
-        its confidence interval, motif.
+        Table with one row per experiment and metric: name, state, date, run time, task, comparison with baselines,
+        motif; the metric with its confidence interval, and whether it is a main one. An experiment without metrics has
+        one row.
     html
         Page with headline metrics, a picture, and a relative link to each report.
     """
     experiments = [Results(folder) for folder in [*folders, *_earlier(folders)]]
     with atomic(tsv) as temporary:
-        pd.DataFrame([_record(results) for results in experiments]).to_csv(temporary, sep="\t", index=False)
+        pd.concat(map(_records, experiments), ignore_index=True).to_csv(temporary, sep="\t", index=False)
     tasks = [(given, task) for given in REGISTRY["inputs"] for task in tasks_of(given)]
     titles = dict.fromkeys([*(_title(find("inputs", given), task) for given, task in tasks), _OTHER])
     groups = {title: [r for r in experiments if _family(r) == title] for title in titles}
     listed = [_group(title, members, html.parent) for title, members in groups.items() if members]
-    page = render("index.html.j2", groups=listed, origin=plural(len(experiments), "experiment"))
+    about = {"groups": listed, "origin": plural(len(experiments), "experiment"), "table": tsv.name}
+    page = render("index.html.j2", explain=Explainer(html.parent), **about)
     with atomic(html) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -68,16 +81,24 @@ def _state(folder: Path) -> tuple[str, str]:
     return "not started", ""
 
 
-def _record(results: Results) -> dict:
-    """Return one row of summary.tsv."""
+def _seconds(folder: Path) -> float:
+    """Return the time that all steps of an experiment took, as measured by Snakemake; nan if unknown."""
+    found = [pd.read_csv(path, sep="\t")["s"] for path in sorted(folder.glob("benchmarks/*.tsv"))]
+    return float(pd.concat(found).sum()) if found else float("nan")
+
+
+def _records(results: Results) -> pd.DataFrame:
+    """Return the rows of summary.tsv of an experiment."""
     rows, motif = best_rows(results), top_motif(results) or {}
     state, date = _state(results.folder)
-    record = {"experiment": results.name, "state": state, "date": date}
+    record = {"experiment": results.name, "state": state, "date": date, "seconds": _seconds(results.folder)}
     record |= {"task": results.task.name if results.task else "", "examples": len(results.examples)}
-    record |= {"split": results.split, "run": rows["run"].iloc[0]} if len(rows) else {}
-    for row in rows.itertuples():
-        record |= {row.metric: row.value, f"{row.metric}_low": row.low, f"{row.metric}_high": row.high}
-    return record | {name: motif[name] for name in ("motif", "target_id", "target_name", "p_value") if name in motif}
+    record |= {"comparison": comparison(results)}
+    record |= {name: motif.get(name) for name in ("motif", "target_id", "target_name", "p_value")}
+    main = headline(results)["metric"] if len(rows) else []
+    metrics = rows.assign(headline=rows["metric"].isin(main), split=results.split) if len(rows) else pd.DataFrame([{}])
+    columns = ["metric", "headline", "value", "low", "high", "split", "run", "over", "n"]
+    return metrics.reindex(columns=columns).assign(**record)[[*record, *columns]]
 
 
 def _group(title: str, members: list[Results], base: Path) -> dict:
@@ -93,6 +114,7 @@ def _group(title: str, members: list[Results], base: Path) -> dict:
         "caption": f"{caption}; small: 95% confidence intervals." if splits else f"{caption}.",
         "glimpse": next((results.input.glimpse for results in members if results.input), "Prediction"),
         "metrics": [metric_name(name) for name in metrics],
+        "compared": any(comparison(results) for results in members),
         "motifs": any(top_motif(results) for results in members),
         "rows": [_row(results, metrics, base) for results in members],
     }
@@ -108,11 +130,15 @@ def _row(results: Results, metrics: list[str], base: Path) -> dict:
         for name in metrics
     ]
     report, picture = results.folder / "report.html", results.folder / "figures" / "thumbnail.png"
-    name = results.task.name if results.task else ""
+    name, (state, date) = results.task.name if results.task else "", _state(results.folder)
     link = quote(Path(os.path.relpath(report, base)).as_posix()) if report.is_file() else ""
     return {
         "name": results.name,
-        "about": " · ".join(part for part in (name, *_state(results.folder)) if part),
+        "about": name,
+        "state": state,
+        "date": date,
+        "time": duration(_seconds(results.folder)),
+        "comparison": comparison(results) or ("no baselines" if len(found) else "–"),
         "link": link,
         "picture": data_uri(picture.read_bytes(), "image/png") if picture.is_file() else "",
         "alt": f"Example from {results.name}",

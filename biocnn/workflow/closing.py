@@ -5,6 +5,8 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,15 +79,16 @@ def headlines(products: dict[str, list[str]], tsv: str, page: str, absolute: boo
         return ""
     header, *rows = (line.split("\t") for line in _text(tsv).rstrip("\n").split("\n"))
     lines = []
-    for row in rows:
-        named = {key: value for key, value in zip(header, row, strict=True) if value}
-        name = named["experiment"]
+    experiments = groupby((dict(zip(header, row, strict=True)) for row in rows), itemgetter("experiment"))
+    for name, metrics in experiments:
         if name not in products:  # from an earlier run
             continue
-        numbers = [key for key in named if f"{key}_low" in header]
-        found = [f"{key} {float(named[key]):.3f}" for key in numbers]
-        if "target_name" in named:
-            found.append(f"motif like {named['target_name']} (p = {float(named['p_value']):.0e})")
+        first, *more = metrics
+        found = [f"{row['metric']} {float(row['value']):.3f}" for row in (first, *more) if row["headline"] == "True"]
+        if first["comparison"]:
+            found.append(first["comparison"])
+        if first["target_name"]:
+            found.append(f"motif like {first['target_name']} (p = {float(first['p_value']):.0e})")
         lines += [f"{name}: {', '.join(found)}", *(f"  {_seen(path, absolute)}" for path in products[name])]
     return "\n".join(["", *lines, f"Reports: {_seen(page, absolute)}"])
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -17,7 +18,7 @@ from biocnn.metrics import ece
 from biocnn.report import headline, write_report
 from biocnn.report.audit import audit
 from biocnn.report.figures import Gallery
-from biocnn.report.headline import caution, verdict
+from biocnn.report.headline import caution, comparison, verdict
 from biocnn.report.results import Results
 from biocnn.report.vectors import classification
 from biocnn.tasks.temperature import without_temperature
@@ -80,6 +81,28 @@ def test_a_difference_that_may_be_due_to_chance_is_reported_with_all_metrics(tmp
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.78, "beats a 6-mer model by .120 AUROC"),
+        (0.89, "not clearly better than a 6-mer model (+.010 AUROC)"),
+        (0.95, "does not beat a 6-mer model (−.050 AUROC)"),
+    ],
+)
+def test_the_best_baseline_decides_the_comparison(tmp_path, value, words):
+    rows = [row("GC content", value=0.5), row(value=value), row(metric="auprc", value=0.2), row(NETWORK, value=0.99)]
+    results = results_of(tmp_path, rows)
+    assert comparison(results) == words
+    assert ("The network beats" in verdict(results)) == words.startswith("beats")
+
+
+def test_the_output_with_the_smallest_gain_decides_the_comparison(tmp_path):
+    rows = [row(output=name, metric="auprc", value=value) for name, value in (("a", 0.6), ("b", 0.7))]
+    results = results_of(tmp_path, rows, "multilabel")
+    assert comparison(results) == "beats a 6-mer model by .200 AUPRC, or more, for each of 2 outputs"
+    assert comparison(Results(tmp_path / "none")) == ""
+
+
 @pytest.mark.parametrize(("task", "metric", "name"), [("multilabel", "auprc", "AUPRC"), ("regression", "pearson", "r")])
 def test_the_worst_of_several_outputs_is_named_and_the_others_counted(tmp_path, task, metric, name):
     rows = [
@@ -132,6 +155,7 @@ def test_the_chapter_compares_and_the_headline_says_so(page):
     folder, task, text = page
     assert '<section id="audit">' in text
     assert (folder / "figures" / "audit.png").stat().st_size > 1_000
+    text = re.sub("</?abbr[^>]*>", "", text)
     first = text.split('<p class="verdict">')[1].split("</p>")[0]
     assert first.startswith("The network does not outperform GC content alone")
     assert ("of 3 outputs" in first) == (task != "binary")

@@ -25,13 +25,14 @@ def test_results_are_named_with_their_metrics(tmp_path: Path) -> None:
     table = tmp_path / "summary.tsv"
     assert headlines({"a": ["a.html"]}, str(table), "index.html") == ""
     table.write_text(
-        "experiment\tauroc\tauroc_low\tdice\tdice_low\ttarget_name\tp_value\n"
-        "a\t0.9123\t0.8\t\t\tReb1\t1e-7\nearlier\t0.5\t0.4\t\t\t\t\nb\t\t\t0.75\t0.7\t\t\n"
+        "experiment\tcomparison\ttarget_name\tp_value\tmetric\theadline\tvalue\n"
+        "a\tbeats a 6-mer model\tReb1\t1e-7\tauroc\tTrue\t0.9123\na\t\t\t\tece\tFalse\t.1\n"
+        "earlier\t\t\t\tauroc\tTrue\t0.5\nb\t\t\t\tdice\tTrue\t0.75\nnone\t\t\t\t\t\t\n"
     )
     products = {"b": ["results/b/report.html", "results/b/apply"], "a": ["results/a/report.html"]}
     assert headlines(products, str(table), "index.html").splitlines() == [
         "",
-        "a: auroc 0.912, motif like Reb1 (p = 1e-07)", "  results/a/report.html",
+        "a: auroc 0.912, beats a 6-mer model, motif like Reb1 (p = 1e-07)", "  results/a/report.html",
         "b: dice 0.750", "  results/b/report.html", "  results/b/apply",
         "Reports: index.html",
     ]  # fmt: skip

@@ -1,6 +1,5 @@
 """Boxes in new images: tables, a JSON file of COCO, and pictures with the boxes drawn."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from biocnn.apply.exports import Shape, box_shapes, write_shapes
+from biocnn.apply.exports.coco import write_coco
 from biocnn.apply.images import Applied
-from biocnn.apply.overlay import draw
+from biocnn.apply.overlay import Picture, draw_shapes, write_svg
+from biocnn.core.palette import object_colours
 from biocnn.metrics.boxes import box_iou
 from biocnn.metrics.fusion import fuse_boxes
 from biocnn.prediction.compatibility import Note
@@ -20,7 +22,7 @@ CORNERS = ["y0", "x0", "y1", "x1"]
 BOXES = "boxes.csv"
 
 
-def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path) -> Applied:
+def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path, exports: Sequence[str] = ()) -> Applied:
     """Find the boxes in an image with one or more models, for ``biocnn.apply.images``.
 
     Parameters
@@ -30,7 +32,10 @@ def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path) -> 
     models
         Models, whose boxes are fused; their mean thresholds apply.
     folder
-        Receives overlays/, a picture of each image with its boxes, and coco.json, all boxes in the format of COCO.
+        Receives overlays/, a picture of each image with its boxes, as PNG and SVG; coco.json, all boxes in the format
+        of COCO; and what is exported.
+    exports
+        Further formats: see ``biocnn.config.settings.Apply``.
 
     Returns
     -------
@@ -46,9 +51,11 @@ def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path) -> 
         found = [model.boxes_in(one) for model, one in zip(models, adapted, strict=True)]
         shared = first.task.shared([model.meta.postprocess.given() for model in models])
         decided = first.task.decide(first.task.combine(found), shared)
-        draw(image, decided, first.outputs, folder / "overlays" / f"{name}.png")
         notes = [Note("repaired", repair) for repair in image.repairs]
         spacing, unit = (image.spacing, image.unit) if image.spacing else (first.facts.spacing, first.facts.unit)
+        shapes = box_shapes(decided)
+        _draw(Picture(image, spacing, unit, first.facts.channels), shapes, first.outputs, folder / "overlays" / name)
+        write_shapes(folder, name, shapes, first.outputs, exports, "detection")
         height, width = image.shape[1:]
     notes += [note for one in adapted for note in one.notes]
     each = [model.decide(boxes) for model, boxes in zip(models, found, strict=True)]
@@ -60,6 +67,14 @@ def find_boxes(path: Path, name: str, models: Sequence[Model], folder: Path) -> 
         of_image["disagreement"] = 1 - float(shares.mean()) if len(shares) else 0.0
     rows = [{"class": kind, **_summary(table[table["label"] == kind]), **of_image} for kind in first.outputs]
     return Applied("images.csv", rows, list(dict.fromkeys(notes)), {BOXES: table}, finish)
+
+
+def _draw(picture: Picture, shapes: list[Shape], outputs: list[str], path: Path) -> None:
+    numbers = np.bincount([one.kind for one in shapes], minlength=len(outputs))
+    named = {k: f"{name} ({numbers[k]})" for k, name in enumerate(outputs) if numbers[k]}
+    colours = object_colours(len(outputs))
+    draw_shapes(picture, shapes, colours, named, path.with_name(f"{path.name}.png"))
+    write_svg(picture, {}, path.with_name(f"{path.name}.svg"), shapes=shapes, colours=colours, outputs=outputs)
 
 
 def agreement(boxes: np.ndarray, each: Sequence[np.ndarray]) -> np.ndarray:
@@ -90,20 +105,9 @@ def finish(folder: Path, images: pd.DataFrame, others: dict[str, pd.DataFrame]) 
     boxes = others[BOXES] = others[BOXES].assign(image=others[BOXES]["path"]).drop(columns="path")
     read = images[images["skipped"].isna()] if "skipped" in images else images
     sizes = read.drop_duplicates("path")[["path", "height", "width"]]
-    numbers = {name: number for number, name in enumerate(sizes["path"], 1)}
-    kinds = {name: number for number, name in enumerate(dict.fromkeys(read["class"]), 1)}
     annotations = []
-    for number, row in enumerate(boxes.itertuples(), 1):
+    for row in boxes.itertuples():
         sides = [float(row.x1 - row.x0), float(row.y1 - row.y0)]
-        place = {"id": number, "image_id": numbers[row.image], "category_id": kinds[row.label]}
-        box = {"bbox": [float(row.x0), float(row.y0), *sides], "area": sides[0] * sides[1], "iscrowd": 0}
-        annotations.append({**place, **box, "score": float(row.score)})
-    content = {
-        "images": [
-            {"id": numbers[row.path], "file_name": row.path, "width": int(row.width), "height": int(row.height)}
-            for row in sizes.itertuples()
-        ],
-        "categories": [{"id": number, "name": name} for name, number in kinds.items()],
-        "annotations": annotations,
-    }
-    (folder / "coco.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+        box = {"bbox": [float(row.x0), float(row.y0), *sides], "area": sides[0] * sides[1]}
+        annotations.append((row.image, row.label, {**box, "score": float(row.score)}))
+    write_coco(folder / "coco.json", sizes, list(dict.fromkeys(read["class"])), annotations)

@@ -8,7 +8,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 
 from biocnn.apply.images import Applied
-from biocnn.apply.overlay import draw_density
+from biocnn.apply.overlay import Picture, draw_density, write_svg
 from biocnn.apply.segment.writing import write_like
 from biocnn.prediction.compatibility import Note
 from biocnn.prediction.model import Model
@@ -28,7 +28,8 @@ def count_objects(path: Path, name: str, models: Sequence[Model], folder: Path) 
         use.
     folder
         Receives density/, objects per pixel, float32, a channel for each class: TIFF, or NIfTI for images that are
-        NIfTI or DICOM; and overlays/, a picture of each image coloured by it.
+        NIfTI or DICOM; and overlays/, a picture of each image coloured by it, as PNG
+        and SVG.
 
     Returns
     -------
@@ -52,7 +53,9 @@ def count_objects(path: Path, name: str, models: Sequence[Model], folder: Path) 
             write_like(image, folder / "density", name, density.__getitem__, density.dtype, spacing, unit, outputs)
             full = 1 / (2 * pi * first.facts.width**2) / prod(each[0].zoom)  # one object's middle
             named = [f"{output}: {number:.1f}" for output, number in zip(outputs, count, strict=True)]
-            draw_density(image, density.__getitem__, full, named, folder / "overlays" / f"{name}.png")
+            picture, path_to = Picture(image, spacing, unit, first.facts.channels), folder / "overlays"
+            shown = draw_density(picture, density.__getitem__, full, named, path_to / f"{name}.png")
+            write_svg(picture, {}, path_to / f"{name}.svg", over=shown)
         notes = [Note("repaired", repair) for repair in image.repairs]
     rows = [
         {"class": output, "count": count[k], "low": low[k], "high": high[k]} for k, output in enumerate(outputs)

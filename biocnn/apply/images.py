@@ -77,7 +77,16 @@ def apply_files(
     if not loaded[0].input.applied:
         need(loaded[0], "image")
     apply = resolve(loaded[0].input.applied)
-    return apply(images, loaded, folder, covariates=covariates, on_error=section.on_error)
+    check_exports(loaded[0], section.exports)
+    more = {"exports": section.exports} if section.exports else {}
+    return apply(images, loaded, folder, covariates=covariates, on_error=section.on_error, **more)
+
+
+def check_exports(model: Model, exports: Sequence[str]) -> None:
+    """Refuse formats that the results of a model do not have."""
+    if wrong := [kind for kind in exports if kind not in model.task.exports]:
+        remedy = f"allowed: {', '.join(model.task.exports)}" if model.task.exports else "leave it out"
+        raise InputError(f"apply.exports: {model.path} has no results for {', '.join(wrong)}", remedy)
 
 
 def apply_images(
@@ -87,6 +96,7 @@ def apply_images(
     *,
     covariates: Path | None = None,
     on_error: str = APPLY.on_error,
+    exports: Sequence[str] = (),
 ) -> dict[str, int]:
     """Apply models to every image of a folder.
 
@@ -107,6 +117,8 @@ def apply_images(
         Table with the covariates of the images, for models that were trained with some: see `NewCovariates`.
     on_error
         What to do with an image that cannot be read or does not fit the model: ``skip`` it, or ``stop``.
+    exports
+        Further formats, of those in the attribute ``exports`` of the task: see ``biocnn.config.settings.Apply``.
 
     Returns
     -------
@@ -116,10 +128,15 @@ def apply_images(
     Raises
     ------
     InputError
-        If models differ, an image cannot be used and ``on_error`` is ``stop``, or no image can be used.
+        If models differ, an image cannot be used and ``on_error`` is ``stop``, no image can be used, or results cannot
+        be exported in a format.
     """
     agree(models, "image")
+    options({"exports": list(exports)}, Apply)
+    check_exports(models[0], exports)
     apply_one: ApplyOne = resolve(models[0].task.applied)
+    if exports:
+        apply_one = partial(apply_one, exports=exports)
     known, found, named = NewCovariates(covariates, models), [], set()
 
     def apply(path: Path, names: Sequence[str]) -> Applied:

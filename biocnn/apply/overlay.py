@@ -1,82 +1,231 @@
-"""Pictures of new images: with boxes, with the density of objects, or restored."""
+"""Pictures of new images: with objects, boxes or the density of objects drawn over them, or restored."""
 
-from collections.abc import Callable, Sequence
+import base64
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from io import BytesIO
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from PIL import Image, ImageColor, ImageDraw
 
-from biocnn.core.palette import OF_CLASSES
-from biocnn.io.display import display
+from biocnn.apply.exports.shapes import Shape
+from biocnn.core.palette import class_colour
+from biocnn.io.display import channel_key, display, scale_bar, unit_name
 from biocnn.io.lazy import LazyImage
 from biocnn.io.resampling import resample
 from biocnn.io.stored_image import Slices
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-LARGEST = 1600  # pixels of the longer side
+LARGEST, ON_PAGE = 1600, 800  # pixels of the longer side of a PNG, and of a picture for the report
+SMALLEST = 800  # small images are enlarged, by a whole number, while the longer side stays below this
+LOSSLESS = 150_000  # bytes up to which the picture for the report is a PNG; larger ones are JPEG
 ROW = 16  # height of a line of the legend, in pixels
 _OPAQUE = 0.7  # most that a colour covers of the image
+_EDGE = "#1F2328"  # dark line below each coloured one, so that it is visible on bright images too
 PREVIEW = 256  # pixels of a side of the part of an image that is shown beside what a network made of it
 
 
-def draw(image: LazyImage, boxes: np.ndarray, outputs: Sequence[str], path: Path) -> None:
-    """Draw boxes, in the colours of their classes, over a plane of at most 1600 x 1600 pixels, above a legend.
+@dataclass
+class Picture:
+    """A plane of an image as shown to people, of at most 1600 x 1600 pixels.
 
     Parameters
     ----------
     image
         Open image; larger ones are reduced.
-    boxes
-        Shape (M, 6): class, score, corners in pixels of the image.
-    outputs
-        Names of the classes.
-    path
-        PNG file; its folder is created.
+    spacing, unit
+        Pixel size along each axis, if known.
+    channels
+        Names of the channels.
+    plane
+        Plane of a volume.
     """
-    from PIL import ImageDraw
 
-    size, factor = _size(image)
-    numbers = np.bincount(boxes[:, 0].astype(int), minlength=len(outputs))
-    named = {k: f"{name} ({numbers[k]})" for k, name in enumerate(outputs) if numbers[k]}
-    picture = _with_legend(_pixels(image, size), named)
-    pen, width = ImageDraw.Draw(picture), max(1, ceil(max(size) / 500))
-    for label, _, *corners in boxes:
-        y0, x0, y1, x1 = (side / factor for side in corners)
-        edges = [round(x0), round(y0), max(round(x0), round(x1) - 1), max(round(y0), round(y1) - 1)]
-        pen.rectangle(edges, outline=_colour(int(label)), width=width)
-    path.parent.mkdir(exist_ok=True)
-    picture.save(path)
+    image: LazyImage
+    spacing: Sequence[float] | None = None
+    unit: str = "um"
+    channels: Sequence[str] = ()
+    plane: int | None = None
+    pixels: np.ndarray = field(init=False)  # (height, width, 3), uint8
+
+    def __post_init__(self) -> None:
+        self.shape = tuple(self.image.shape[-2:])
+        size = reduced(self.shape, LARGEST)
+        window = tuple(slice(0, n) for n in size)
+        found = self._read(window) if size == self.shape else resample(self._read, self.shape, size, window)
+        shown = display(found.astype(self.image.dtype, copy=False))
+        self.pixels = (255 * shown).round().astype(np.uint8)
+
+    def _read(self, window: Slices) -> np.ndarray:
+        if self.plane is None:
+            return self.image.read(window)
+        return self.image.read((slice(self.plane, self.plane + 1), *window))[:, 0]
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Height and width of the picture."""
+        return self.pixels.shape[:2]
+
+    def about(self) -> dict[str, Any]:
+        """Return what a reader must know of the picture."""
+        found: dict[str, Any] = {"key": channel_key(self.channels, self.image.dtype)}
+        if self.spacing:
+            found |= {"spacing": list(map(float, self.spacing[-2:])), "unit": self.unit}
+        if self.plane is not None:
+            found["plane"] = f"slice {self.plane + 1} of {self.image.shape[1]}"
+        return found
 
 
-def draw_density(
-    image: LazyImage, density: Callable[[Slices], np.ndarray], full: float, named: Sequence[str], path: Path
+def reduced(shape: Sequence[int], most: int) -> tuple[int, ...]:
+    """Return height and width reduced to at most ``most`` pixels."""
+    factor = max(1, max(shape) / most)
+    return tuple(max(1, round(n / factor)) for n in shape)
+
+
+def draw_shapes(
+    picture: Picture, shapes: Sequence[Shape], colours: Sequence[str], named: dict[int, str], path: Path
 ) -> None:
-    """Colour an image by the density of objects of each class, above a legend.
+    """Draw outlines over a picture, above a legend.
 
     Parameters
     ----------
-    image, path
-        As for ``draw``.
+    picture
+        Picture, which is enlarged if it is small.
+    shapes
+        Outlines, in pixels of the image.
+    colours
+        Colour of each class.
+    named
+        Text of the legend for some classes.
+    path
+        PNG file; its folder is created.
+    """
+    height, width = picture.size
+    times = max(1, SMALLEST // max(height, width))
+    drawn = Image.fromarray(picture.pixels).resize((times * width, times * height), Image.Resampling.NEAREST)
+    pen, line = ImageDraw.Draw(drawn), max(1, ceil(max(drawn.size) / 600))
+    scale = np.array(drawn.size) / picture.shape[::-1]
+    rings = [(s.kind, ring) for s in shapes for polygon in s.polygons for ring in polygon]
+    for edge in (True, False):
+        for kind, ring in rings:
+            points = np.round(ring * scale).astype(int)
+            closed = [*map(tuple, points), *map(tuple, points[:2])]  # the first corner is drawn whole
+            pen.line(closed, fill=_EDGE if edge else colours[kind], width=line + 2 * edge)
+    path.parent.mkdir(exist_ok=True)
+    _with_legend(np.asarray(drawn), {colours[k]: text for k, text in named.items()}, picture).save(path)
+
+
+def draw_density(
+    picture: Picture, density: Callable[[Slices], np.ndarray], full: float, named: Sequence[str], path: Path
+) -> np.ndarray:
+    """Colour a picture by the density of objects of each class, above a legend.
+
+    Parameters
+    ----------
+    picture, path
+        As for ``draw_shapes``.
     density
         Returns a window of the densities, shape (K, *window).
     full
         Density from which on colours are strongest.
     named
         Text of the legend for each class.
-    """
-    from PIL import ImageColor
 
-    size, _ = _size(image)
-    maps = resample(density, image.shape[1:], size, tuple(slice(0, n) for n in size))
-    shown = _pixels(image, size).astype(np.float32)
+    Returns
+    -------
+    shown
+        The coloured picture, without legend: (height, width, 3), uint8.
+    """
+    size = picture.size
+    maps = resample(density, picture.shape, size, tuple(slice(0, n) for n in size))
+    mixed = picture.pixels.astype(np.float32)
     for k, one in enumerate(maps):
         share = _OPAQUE * np.clip(one / full, 0, 1)[..., None]
-        shown = shown * (1 - share) + np.array(ImageColor.getrgb(_colour(k)), np.float32) * share
+        mixed = mixed * (1 - share) + np.array(ImageColor.getrgb(class_colour(k)), np.float32) * share
+    shown = mixed.round().astype(np.uint8)
     path.parent.mkdir(exist_ok=True)
-    _with_legend(shown.round().astype(np.uint8), dict(enumerate(named))).save(path)
+    _with_legend(shown, {class_colour(k): text for k, text in enumerate(named)}, picture).save(path)
+    return shown
+
+
+def write_svg(
+    picture: Picture,
+    about: dict[str, Any],
+    path: Path,
+    *,
+    shapes: Iterable[Shape] = (),
+    colours: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    over: np.ndarray | None = None,
+) -> None:
+    """Write a picture with its outlines as an SVG of at most 800 x 800 pixels, which the report shows.
+
+    Parameters
+    ----------
+    picture, shapes, colours
+        As for ``draw_shapes``.
+    about
+        What the report tells about the image, in addition to ``Picture.about``.
+    path
+        SVG file; its folder is created.
+    outputs
+        Names of the classes.
+    over
+        Picture to show instead of outlines.
+    """
+    size = reduced(picture.shape, ON_PAGE)
+    height, width = size
+    scale = np.array([width, height]) / picture.shape[::-1]
+    frame = f'width="{width}" height="{height}" preserveAspectRatio="none"'
+    lines = [f'<image href="{_uri(picture.pixels, size)}" {frame}/>']
+    if over is not None:
+        lines.append(f'<g class="marks"><image href="{_uri(over, size)}" {frame}/></g>')
+    else:
+        lines.append('<g class="marks" fill="none" fill-rule="evenodd" stroke-width="1.5">')
+        for one in shapes:
+            drawn = "".join(_path(ring * scale) for polygon in one.polygons for ring in polygon)
+            title = escape(f"{outputs[one.kind]} {one.label}")
+            lines.append(
+                f'<path data-object="{one.kind}-{one.label}" vector-effect="non-scaling-stroke" '
+                f'stroke="{colours[one.kind]}" d="{drawn}"><title>{title}</title></path>'
+            )
+        lines.append("</g>")
+    words = json.dumps({**about, **picture.about(), "height": picture.shape[0], "width": picture.shape[1]})
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" data-about="{escape(words)}">\n'
+        + "\n".join(lines)
+        + "\n</svg>\n",
+        encoding="utf-8",
+    )
+
+
+def _uri(pixels: np.ndarray, size: tuple[int, ...]) -> str:
+    """Encode a picture, reduced to a size: as PNG, with one channel if it is grey, or as JPEG where this is large."""
+    picture = Image.fromarray(pixels)
+    if picture.size != size[::-1]:
+        picture = picture.resize(size[::-1], Image.Resampling.BOX)
+    if all(np.array_equal(pixels[..., 0], pixels[..., k]) for k in (1, 2)):
+        picture = picture.convert("L")
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
+        picture.save(buffer := BytesIO(), kind, **options)
+        if buffer.tell() <= LOSSLESS:
+            break
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _path(ring: np.ndarray) -> str:
+    """Return a ring with horizontal and vertical sides as an SVG path."""
+    points = np.round(ring, 1)
+    (x, y), found = points[0], []
+    found.append(f"M{x:g} {y:g}")
+    for dx, dy in np.round(np.diff(points, axis=0), 1):
+        found.append(f"h{dx:g}" if dx else f"v{dy:g}")
+    return "".join(found) + "z"
 
 
 def draw_restored(image: LazyImage, restored: np.ndarray, sd: np.ndarray | None, path: Path) -> None:
@@ -86,14 +235,14 @@ def draw_restored(image: LazyImage, restored: np.ndarray, sd: np.ndarray | None,
 
     Parameters
     ----------
-    image, path
-        As for ``draw``.
+    image
+        Open image.
     restored, sd
         The restored image, with a whole number of times as many pixels along each axis; and the standard deviation of
         several networks, if any: dark is 0, white the largest value of the part. Each (C, *spatial).
+    path
+        PNG file; its folder is created.
     """
-    from PIL import Image
-
     upscale = restored.shape[1] // image.shape[1]
     middle = [slice((n - m) // 2, (n + m) // 2) for n in image.shape[1:] if (m := min(n, PREVIEW))]
     if len(middle) == 3:
@@ -113,33 +262,21 @@ def _flat(part: np.ndarray) -> np.ndarray:
     return part if part.ndim == 3 else part[:, part.shape[1] // 2]
 
 
-def _size(image: LazyImage) -> tuple[tuple[int, ...], float]:
-    """Return height and width of the picture, and the pixels of the image per pixel of it."""
-    factor = max(1, max(image.shape[1:]) / LARGEST)
-    return tuple(max(1, round(n / factor)) for n in image.shape[1:]), factor
-
-
-def _pixels(image: LazyImage, size: tuple[int, ...]) -> np.ndarray:
-    """Return an image reduced to a size, as shown to people: (*size, 3), uint8."""
-    shape, window = image.shape[1:], tuple(slice(0, n) for n in size)
-    pixels = image.read(window) if size == shape else resample(image.read, shape, size, window).astype(image.dtype)
-    return (255 * display(pixels)).round().astype(np.uint8)
-
-
-def _with_legend(shown: np.ndarray, named: dict[int, str]) -> "Image":
-    """Return a picture with a line below it for each class, by number."""
-    from PIL import Image, ImageDraw
-
+def _with_legend(shown: np.ndarray, named: dict[str, str], of: Picture) -> Image.Image:
+    """Return a picture above a line for each class, by colour, and one with a scale bar if the pixel size is known."""
     height, width = shown.shape[:2]
-    picture = Image.new("RGB", (width, height + ROW * len(named)), "white")
+    lines = len(named) + bool(of.spacing)
+    picture = Image.new("RGB", (width, height + ROW * lines), "white")
     picture.paste(Image.fromarray(shown))
-    pen = ImageDraw.Draw(picture)
-    for line, (k, text) in enumerate(named.items()):
-        top = height + ROW * line
-        pen.rectangle([4, top + 4, 12, top + 12], fill=_colour(k))
+    pen, top = ImageDraw.Draw(picture), height
+    for colour, text in named.items():
+        pen.rectangle([4, top + 4, 12, top + 12], fill=colour)
         pen.text((18, top + 2), text, fill="black")
+        top += ROW
+    if of.spacing:
+        field_of_view = of.spacing[-1] * of.shape[1]
+        length = scale_bar(field_of_view)
+        right = 4 + round(width * length / field_of_view)
+        pen.rectangle([4, top + 7, right, top + 9], fill="black")
+        pen.text((right + 6, top + 2), f"{length:g} {unit_name(of.unit)}", fill="black")
     return picture
-
-
-def _colour(k: int) -> str:
-    return OF_CLASSES[k % len(OF_CLASSES)]

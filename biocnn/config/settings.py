@@ -221,6 +221,11 @@ class Apply(Fit, _NewImages):  # pydantic takes the fields of the last class fir
     """New images to apply the models to."""
 
     on_error: Literal["skip", "stop"] = Field("skip", description="what to do with an image that cannot be used")
+    exports: list[Literal["rois", "geojson", "coco", "coloured"]] = Field(
+        [],
+        description="also write outlines for ImageJ or QuPath, masks for COCO, or masks with a palette of colours",
+        examples=[["rois", "geojson"]],
+    )
 
     @property
     def fit(self) -> dict[str, Any]:

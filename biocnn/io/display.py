@@ -1,5 +1,7 @@
 """Conversion of images of any kind to colours for people."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from biocnn.core.palette import SKY, YELLOW
@@ -34,3 +36,22 @@ def display(image: np.ndarray) -> np.ndarray:
 def _rgb(colour: str) -> np.ndarray:
     """Return red, green and blue, 0 to 1, of a colour like ``#0072B2``."""
     return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def channel_key(channels: Sequence[str], dtype: np.dtype) -> list[tuple[str, str]]:
+    """Return name and colour of each channel that ``display`` shows; none if the colours are those of a photograph."""
+    if len(channels) == 3 and dtype == np.uint8:
+        return []
+    colours = {1: ["#FFFFFF"], 2: [SKY, YELLOW]}.get(len(channels), ["#FF0000", "#00FF00", "#0000FF"])
+    return list(zip(channels, colours, strict=False))
+
+
+def scale_bar(width: float) -> float:
+    """Return the length of a scale bar: 1, 2 or 5 times a power of ten, up to a quarter of a width."""
+    power = 10 ** np.floor(np.log10(width / 4))
+    return float(max(step * power for step in (1, 2, 5) if step * power <= width / 4))
+
+
+def unit_name(unit: str) -> str:
+    """Return a unit of length as people write it."""
+    return {"um": "µm"}.get(unit, unit)

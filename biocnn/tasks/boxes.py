@@ -48,6 +48,7 @@ class FindBoxes(Task):
     figures = "biocnn.report.boxes:figures"
     panels = "biocnn.report.box_panels:BoxPanels"
     applied = "biocnn.apply.boxes:find_boxes"
+    exports = ("rois", "geojson")
     uncertainty = "biocnn.evaluation.uncertainty.boxes:BoxJudge"
     left_out = ("ap75", "ar", "count_bias")
     family = "boxes"

@@ -24,6 +24,7 @@ class MapTask(Task):
     target = ClassMap()
     figures = "biocnn.report.segmentation:figures"
     applied = "biocnn.apply.segment.step:segment_image"
+    exports = ("rois", "geojson", "coco", "coloured")
     segmenter: ClassVar[str]  # import path of the function that finds objects in images of any size, block by block
 
     def encode(self, truth: "np.ndarray") -> "np.ndarray":

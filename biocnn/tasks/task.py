@@ -80,6 +80,7 @@ class Task(ABC):
     figures: ClassVar[str]  # import path of the function that draws the chapter on performance
     panels: ClassVar[str] = ""  # import path of the class that draws examples, see `biocnn.report.panels`; "": none
     applied: ClassVar[str]  # import path of the function that applies models to a new image, see `biocnn.apply.images`
+    exports: ClassVar[tuple[str, ...]] = ()  # formats that results for new images can be exported in
     baselines: ClassVar[str] = (
         ""  # import path of the function that returns them, for maps; see `evaluation.map_baselines`
     )

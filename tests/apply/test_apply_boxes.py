@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from PIL import Image
 from tiny import image_facts, metadata, stored
 
 from biocnn.apply.boxes import agreement
+from biocnn.apply.exports import box_shapes
 from biocnn.apply.images import apply_images
-from biocnn.apply.overlay import LARGEST, draw
+from biocnn.apply.overlay import LARGEST, Picture, draw_shapes
 from biocnn.config.schema import choose
 from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
 from biocnn.data.boxed_images import BoxedImages
 from biocnn.data.raw import Raw
 from biocnn.metrics.fusion import fuse_boxes
@@ -125,8 +128,28 @@ def test_agreement_is_the_share_of_models_with_a_box_of_the_class_there() -> Non
 
 def test_large_images_are_drawn_smaller_with_their_boxes_in_place(tmp_path: Path) -> None:
     image = InMemory(np.full((1, 2 * LARGEST, LARGEST // 2), 100, np.uint8))
-    draw(image, np.float32([[1, 0.9, 1000, 200, 2000, 600]]), NAMES, tmp_path / "overlays/a.png")
-    picture = np.asarray(Image.open(tmp_path / "overlays/a.png"))[:LARGEST]
+    boxes = box_shapes(np.float32([[1, 0.9, 1000, 200, 2000, 600]]))
+    draw_shapes(Picture(image), boxes, ["#000000", "#E69F00"], {}, tmp_path / "overlays/a.png")
+    picture = np.asarray(Image.open(tmp_path / "overlays/a.png"))
     assert picture.shape == (LARGEST, LARGEST // 4, 3)
     rows, columns = np.nonzero((picture == (0xE6, 0x9F, 0)).all(axis=2))
-    assert [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1] == [500, 100, 1000, 300]
+    edges = [rows.min(), columns.min(), rows.max(), columns.max()]
+    np.testing.assert_allclose(edges, [500, 100, 1000, 300], atol=1.5)
+
+
+def test_boxes_are_exported_for_imagej_and_qupath(models: list[Model], new: Path, tmp_path: Path) -> None:
+    apply_images(new / "a.png", models[:1], tmp_path, exports=["rois", "geojson"])
+    boxes = pd.read_csv(tmp_path / "boxes.csv")
+    features = json.loads((tmp_path / "geojson/a.geojson").read_text())["features"]
+    corners = [np.array(one["geometry"]["coordinates"][0])[[0, 2]].ravel() for one in features]
+    np.testing.assert_allclose(corners, boxes[["x0", "y0", "x1", "y1"]], rtol=1e-5)
+    assert [one["properties"]["classification"]["name"] for one in features] == boxes["label"].tolist()
+    with ZipFile(tmp_path / "rois/a.zip") as archive:
+        assert len(archive.namelist()) == len(boxes)
+
+
+def test_formats_that_a_task_does_not_have_are_refused(models: list[Model], new: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"apply.exports: .* has no results for coco\n.*allowed: rois, geojson"):
+        apply_images(new, models, tmp_path, exports=["rois", "coco"])
+    with pytest.raises(InputError, match="exports"):
+        apply_images(new, models, tmp_path, exports=["roi"])

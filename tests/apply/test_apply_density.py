@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import counted, metadata, stored
 
 from biocnn.apply.images import apply_images
-from biocnn.apply.overlay import draw_density
+from biocnn.apply.overlay import Picture, draw_density
 from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.prediction.images import InMemory
@@ -87,9 +87,11 @@ def test_density_is_drawn_in_the_colours_of_the_classes(tmp_path: Path) -> None:
     maps = np.zeros((2, 20, 30), np.float32)
     maps[0, :5], maps[1, 15:] = 1, 2
     image = InMemory(np.full((1, 20, 30), 100, np.uint8))
-    draw_density(image, lambda window: maps[:, *window], 1.0, ["a: 1.0", "b: 2.0"], tmp_path / "overlays/a.png")
+    named = ["a: 1.0", "b: 2.0"]
+    shown = draw_density(Picture(image), lambda window: maps[:, *window], 1.0, named, tmp_path / "overlays/a.png")
     picture = np.asarray(Image.open(tmp_path / "overlays/a.png")).astype(int)
     assert picture.shape == (20 + 2 * 16, 30, 3)
+    np.testing.assert_array_equal(shown, picture[:20])
     assert picture[0, 0, 2] > picture[0, 0, 0], "blue"
     assert picture[18, 0, 0] > picture[18, 0, 2], "orange"
     assert len({*picture[8, 0].tolist()}) == 1, "grey"

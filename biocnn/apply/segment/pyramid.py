@@ -55,7 +55,7 @@ def write_image(
         path = folder / f"{name}.tif"
         tifffile.imwrite(
             path, read(tuple(slice(0, n, 1) for n in shape)), ome=True, compression="zlib", metadata=metadata,
-            **colours, **_resolution(spacing, unit),
+            **colours, **resolution(spacing, unit),
         )  # fmt: skip
         return path
     path, levels = folder / f"{name}.ome.tif", _levels(shape)
@@ -63,7 +63,7 @@ def write_image(
         for level in range(levels + 1):
             step = 2**level
             size = (*shape[:-2], *(-(-n // step) for n in shape[-2:]))
-            full = {"subifds": levels, "metadata": metadata, **_resolution(spacing, unit)}
+            full = {"subifds": levels, "metadata": metadata, **resolution(spacing, unit)}
             tiff.write(
                 _tiles(read, shape, step), shape=size, dtype=dtype, tile=(TILE, TILE), compression="zlib",
                 **colours, **({"subfiletype": 1} if level else full),
@@ -87,7 +87,7 @@ def _tiles(read: Read, shape: tuple[int, ...], step: int) -> Iterator[np.ndarray
             yield np.pad(tile, [(0, TILE - n) for n in tile.shape])
 
 
-def _resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
+def resolution(spacing: Sequence[float] | None, unit: str) -> dict[str, object]:
     """Return pixels per centimetre as standard TIFF tags; nothing if the pixel size is unknown."""
     if not spacing:
         return {}

@@ -1,5 +1,6 @@
 """Temporary numbers for each pixel of an image, in memory or, for large images, on disk."""
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,19 @@ class Scratch:
     def read(self, window: Slices) -> np.ndarray:
         """Return a copy of a window, whose slices may have steps."""
         return np.array(self._open("r")[window])
+
+    def reduced(self, plane: int | None, size: Sequence[int]) -> np.ndarray:
+        """Return the numbers of a plane, of a volume the one given, at the centres of (height, width) larger pixels."""
+        array = self._open("r")
+        whole = array if plane is None else array[plane]
+        rows, columns = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(size, whole.shape, strict=True))
+        return np.array(whole[rows[:, None], columns])
+
+    def fullest(self) -> int:
+        """Return the plane of a volume with the most pixels that have a number; the middle one if none has."""
+        array = self._open("r")
+        full = [np.count_nonzero(plane) for plane in array]
+        return int(np.argmax(full)) if any(full) else len(array) // 2
 
     def add(self, window: Slices, numbers: np.ndarray) -> int:
         """Write numbers above 0 where there is none yet; return how many pixels already had a number."""

@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from biocnn.apply.exports.coco import RUNS, write_coco
+from biocnn.apply.exports.coloured import write_coloured
 from biocnn.apply.images import Applied
 from biocnn.apply.measure import summarise, with_neighbours
+from biocnn.apply.overlay import Picture
 from biocnn.apply.segment.maps import MeanMaps
+from biocnn.apply.segment.outlines import Found, draw_found, export_found
 from biocnn.apply.segment.pieces import Pieces
+from biocnn.apply.segment.pyramid import LARGE
 from biocnn.apply.segment.scratch import Scratch
 from biocnn.apply.segment.table import measure_pieces
 from biocnn.apply.segment.writing import write_like
@@ -20,11 +26,12 @@ from biocnn.io.stored_image import Slices
 from biocnn.prediction.compatibility import Note
 from biocnn.prediction.model import Model
 
+OBJECTS = "objects.csv"
 OF_ALL = 2  # maps that describe all pieces; objects with classes have a third one
 NETWORK, OTHERS = 0.35, 0.5  # fractions of memory_gb for a pass through the network, and for work at other times
 
 
-def segment_image(path: Path, name: str, models: Sequence[Model], folder: Path) -> Applied:
+def segment_image(path: Path, name: str, models: Sequence[Model], folder: Path, exports: Sequence[str] = ()) -> Applied:
     """Segment an image with the mean probability of the models, for ``biocnn.apply.images``.
 
     The image is read, predicted and assembled piece by piece, and objects are measured in groups. The results do not
@@ -38,7 +45,11 @@ def segment_image(path: Path, name: str, models: Sequence[Model], folder: Path) 
         Models; the first one determines the settings that turn maps into objects, and the memory to use.
     folder
         Receives masks/ (0/1 or class numbers, uint8) or labels/ (0 = background, 1..n, int32), as NIfTI for images that
-        are NIfTI or DICOM volumes, else as TIFF, above 16 million pixels as tiled OME-TIFF with a pyramid.
+        are NIfTI or DICOM volumes, else as TIFF, above 16 million pixels as tiled OME-TIFF with a pyramid; overlays/,
+        a picture of each image with its outlines, of volumes of the slice with most of them, as PNG and SVG; and what
+        is exported.
+    exports
+        Further formats: see ``biocnn.config.settings.Apply``.
 
     Returns
     -------
@@ -49,15 +60,51 @@ def segment_image(path: Path, name: str, models: Sequence[Model], folder: Path) 
     first = models[0]
     with first.open_image(path) as image:
         maps = MeanMaps([model.open_maps(image, str(path), model.memory_gb * NETWORK) for model in models])
-        table = _measured(image, maps, name, first, folder)
-        notes = [Note("repaired", repair) for repair in image.repairs] + maps.notes
         shape = tuple(image.shape[1:])
+        notes = [Note("repaired", repair) for repair in image.repairs] + maps.notes
+        notes += [Note("note", f"not exported as {kind}", why) for kind, why in without(exports, shape).items()]
+        chosen = [kind for kind in exports if kind not in without(exports, shape)]
+        table = _measured(image, maps, name, first, folder, chosen)
     rows = [{"class": kind, **summarise(table[table["class"] == kind], shape)} for kind in first.task.classes()]
-    return Applied("images.csv", rows, notes, {"objects.csv": table})
+    if RUNS in table:
+        rows = [{**row, "height": shape[0], "width": shape[1]} for row in rows]
+    return Applied("images.csv", rows, notes, {OBJECTS: table}, finish)
 
 
-def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path) -> pd.DataFrame:
-    """Write the mask or labels of one image, and return its objects."""
+def without(exports: Sequence[str], shape: tuple[int, ...]) -> dict[str, str]:
+    """Return the formats that an image of this shape cannot have, and why."""
+    found = {"coco": "its masks are planes, not volumes"} if len(shape) > 2 else {}
+    found |= {"coloured": f"more than {LARGE:,} pixels"} if prod(shape) > LARGE else {}
+    return {kind: why for kind, why in found.items() if kind in exports}
+
+
+def finish(folder: Path, images: pd.DataFrame, others: dict[str, pd.DataFrame]) -> None:
+    """Write the masks of all objects as coco.json, if it is chosen."""
+    objects = others[OBJECTS]
+    if RUNS not in objects:
+        return
+    others[OBJECTS] = objects.drop(columns=RUNS)
+    read = images[images["skipped"].isna()] if "skipped" in images else images
+    sizes = read.drop_duplicates("path").set_index("path")[["height", "width"]].dropna().astype(int)
+    annotations = [
+        (
+            row["path"],
+            row["class"],
+            {
+                "segmentation": {"size": sizes.loc[row["path"]].tolist(), "counts": row[RUNS]},
+                "bbox": [row["x_min"], row["y_min"], row["x_max"] - row["x_min"], row["y_max"] - row["y_min"]],
+                **{key: row[key] for key in ("area", "score", "label")},
+            },
+        )
+        for row in objects[objects[RUNS].map(bool)].to_dict("records")
+    ]
+    write_coco(folder / "coco.json", sizes.reset_index(), list(dict.fromkeys(read["class"])), annotations)
+
+
+def _measured(
+    image: LazyImage, maps: MeanMaps, name: str, first: Model, folder: Path, exports: Sequence[str]
+) -> pd.DataFrame:
+    """Write the mask or labels of one image, and pictures of them, and return its objects."""
     facts, task, share = first.facts, first.task, first.memory_gb * OTHERS
     spacing, unit = (image.spacing, image.unit) if image.spacing else (facts.spacing, facts.unit)
     with Scratch(image.shape[1:], folder / f".{name}.numbers") as numbers:
@@ -68,12 +115,23 @@ def _measured(image: LazyImage, maps: MeanMaps, name: str, first: Model, folder:
         value = np.append(values, np.zeros(1, values.dtype))[row]  # of each number; row -1 is the background
         # The mask is written last, because until then the image may prove to be damaged.
         table = measure_pieces(found, row, numbers, image, spacing, unit, facts.channels, share)
-        write_like(image, folder / kind, name, partial(_values, numbers, value), value.dtype, spacing, unit)
-    names = {kind: name for name, kind in task.classes().items()}
-    table = table.assign(**{"label": labels, "class": [names[kind] for kind in found.kind]}).iloc[order]
+        read = partial(_values, numbers, value)
+        write_like(image, folder / kind, name, read, value.dtype, spacing, unit)
+        names = list(task.classes())
+        kinds = np.searchsorted(list(task.classes().values()), found.kind)
+        outlined = Found(found, row, numbers, order, labels, kinds, names, task.objects)
+        plane = numbers.fullest() if len(numbers.shape) > 2 else None
+        draw_found(outlined, Picture(image, spacing, unit, facts.channels, plane), name, folder)
+        runs = export_found(outlined, name, folder, exports, share) if exports else None
+        if "coloured" in exports:
+            every = read(tuple(slice(0, n) for n in numbers.shape))
+            write_coloured(folder / "coloured" / f"{name}.tif", every, spacing, unit)
+    table = table.assign(**{"label": labels, "class": np.array(names)[kinds]}).iloc[order]
+    if runs is not None:
+        table[RUNS] = pd.Series(runs, index=table.index, dtype=object)
     if found.sums.shape[1] > OF_ALL:
         table["class_entropy"] = (found.sums[:, OF_ALL] / found.area)[order]
-    groups = [table] if task.objects else [table[table["class"] == name] for name in names.values()]
+    groups = [table] if task.objects else [table[table["class"] == name] for name in names]
     apart = [with_neighbours(group, unit) for group in groups]
     return pd.concat([part for part in apart if len(part)] or apart, ignore_index=True)
 

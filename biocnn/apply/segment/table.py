@@ -11,6 +11,7 @@ from biocnn.apply.measure import measure
 from biocnn.apply.measure.table import AXES, SAMPLE
 from biocnn.apply.segment.pieces import Pieces
 from biocnn.apply.segment.scratch import Scratch
+from biocnn.io.stored_image import Slices
 from biocnn.prediction.compatibility import Pixels
 
 CELL = {2: 1024, 3: 128}  # side of a grid cell; objects whose boxes start in the same cell are measured together
@@ -63,22 +64,33 @@ def measure_pieces(
     blank = np.zeros((len(channels), *empty.shape), image.dtype)
     tables = [measure(empty, blank, spacing, empty, uncertainty=empty, **common)]
     large = 0
-    for rows in _groups(pieces, most):
-        start, stop = _box(pieces, rows)
-        window = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-        if prod(stop - start) > most:
+    for rows, window, local in in_groups(pieces, row, numbers, most):
+        if local is None:
             large += 1
             table = _known(pieces, rows, shape, spacing, unit)
             table = table.assign(score=means[rows, 0], uncertainty=means[rows, 1])
         else:
-            local = _local(row[numbers.read(window)], rows)
             score, uncertainty = (np.append(0.0, values[rows])[local] for values in means.T[:2])
+            start = [part.start for part in window]
             table = measure(local, image.read(window), spacing, score, uncertainty=uncertainty, offset=start, **common)
         tables.append(table.assign(label=rows + 1))
     if large:
         log.warning("the shape of %d objects is not measured, because they do not fit in memory_gb", large)
     found = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     return found.reindex(columns=tables[0].columns).sort_values("label", ignore_index=True)
+
+
+def in_groups(
+    pieces: Pieces, row: np.ndarray, numbers: Scratch, most: float
+) -> Iterator[tuple[np.ndarray, Slices, np.ndarray | None]]:
+    """Yield rows of objects that lie close together, their window, and their labels in it, 1 for the first row etc.
+
+    The labels are None for an object whose window has more than ``most`` pixels; ``row`` is as for `measure_pieces`.
+    """
+    for rows in _groups(pieces, most):
+        start, stop = _box(pieces, rows)
+        window = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        yield rows, window, _local(row[numbers.read(window)], rows) if prod(stop - start) <= most else None
 
 
 def _background(numbers: Scratch, image: Pixels) -> np.ndarray:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import tifffile
 import torch
+from pycocotools.coco import COCO
 from skimage.measure import label as connected
 from tiny import images, metadata, stored, task_of
 
@@ -180,13 +181,28 @@ def textured(size: tuple[int, int]) -> np.ndarray:
     return np.stack([500 + 4000 * gaussian_filter(rng.normal(0, 1, size), s) for s in (4, 6)]).clip(0).astype(np.uint16)
 
 
+def check_coco(path: Path, whole: np.ndarray, table: pd.DataFrame, objects: bool) -> None:
+    """Check that pycocotools decodes the pixels of the rows of a table."""
+    coco = COCO(path)
+    annotations = coco.loadAnns(coco.getAnnIds())
+    assert [(one["id"], one["label"]) for one in annotations] == list(enumerate(table["label"], 1))
+    assert [coco.cats[one["category_id"]]["name"] for one in annotations] == table["class"].tolist()
+    assert [one["area"] for one in annotations] == table["area"].tolist()
+    for one in annotations[:100]:
+        mask = coco.annToMask(one).astype(bool)
+        value = one["label"] if objects else one["category_id"]
+        assert mask.sum() == one["area"]
+        assert (whole[mask] == value).all()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")  # pycocotools
 @pytest.mark.parametrize("task", ["mask", "classes", "instances", "typed_instances"])
 def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x = textured((333, 290))
     (tmp_path / "new").mkdir()
     options = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
     tifffile.imwrite(tmp_path / "new" / "a.ome.tif", x, metadata=options, ome=True, tile=(64, 64))
-    found = {}
+    found, exported = {}, {}
     p = sum(model_of(task, tmp_path / f"w{s}", 2.0, s).predict(x) for s in (3, 4)) / 2
     objects = task.endswith("instances")
     height = landscape(p, 0.5) if objects else p
@@ -200,15 +216,25 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
         models[0].meta = models[0].meta.model_copy(update={"postprocess": Postprocess(**cut)})
         pieces = len(models[0].open_maps(InMemory(x), "a", 0.35 * memory_gb).regions)
         assert (pieces > 5) == (memory_gb < 1)
-        apply_images(tmp_path / "new", models, out)
+        exports = () if task == "mask" else models[0].task.exports  # as for classes, with too many pieces to be fast
+        apply_images(tmp_path / "new", models, out, exports=exports)
         (image,) = (out / ("labels" if objects else "masks")).glob("*")
         found[memory_gb] = tifffile.imread(image), pd.read_csv(out / "objects.csv")
+        exported[memory_gb] = {
+            str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()
+        }
         monkeypatch.setattr("biocnn.apply.segment.table.CELL", {2: 64, 3: 32})
         monkeypatch.setattr("biocnn.apply.segment.table.BYTES", 1)
     (whole, table), (other, blockwise_table) = found.values()
     np.testing.assert_array_equal(whole, other)
     pd.testing.assert_frame_equal(table, blockwise_table, rtol=1e-4, atol=1e-6)
     assert len(table) > 20
+    assert exported[2.0].keys() == exported[0.003].keys()
+    assert all(exported[2.0][name] == data for name, data in exported[0.003].items() if not name.endswith("csv"))
+    if exports:
+        check_coco(out / "coco.json", whole, table, objects)
+        np.testing.assert_array_equal(tifffile.imread(out / "coloured" / "a.tif"), whole)
+        assert {name.split("/")[0] for name in exported[2.0]} >= {"rois", "geojson", "overlays"}
     # Segment and measure the whole at once.
     decided = models[0].decide(p)
     names = {"mask": ["disc"], "classes": ["even", "odd"]}.get(task, ["object"])

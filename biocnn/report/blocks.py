@@ -40,6 +40,25 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Quote:
+    """Paragraphs to copy into a paper, and the references that they cite."""
+
+    label: str
+    paragraphs: list[str]
+    references: list[str]
+    kind: str = "quote"
+
+
+@dataclass(frozen=True)
+class Files:
+    """A list of files beside the page: paths and sizes."""
+
+    label: str
+    files: list[tuple[str, str]]
+    kind: str = "files"
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of text; the second line of a cell is set small. ``numeric`` columns are right-aligned."""
 
@@ -56,7 +75,7 @@ class Section:
 
     anchor: str
     title: str
-    blocks: list[Text | Code | Table | Picture] = field(default_factory=list)
+    blocks: list[Text | Code | Quote | Files | Table | Picture] = field(default_factory=list)
 
 
 def table(caption: str, header: list[str], rows: Iterable[list[object]], numeric: str = "", full: str = "") -> Table:

@@ -126,7 +126,7 @@ function tables() {
       button("Copy", "Copy the table as tab-separated text", (own) => copy(separated(table), own)),
       button("TSV", "Download the table", () => download(separated(table), "text/tab-separated-values", name)));
     if (rows > 1) sortable(table);
-    if (rows > 7) tools.prepend(...filter(table));
+    if (rows > 11) tools.prepend(...filter(table));
     frame.after(tools);
   });
 }

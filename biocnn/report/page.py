@@ -19,6 +19,7 @@ from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery, style
 from biocnn.report.glossary import Explainer
 from biocnn.report.headline import headline, interval, metric_name, number, verdict
+from biocnn.report.methods import methods
 from biocnn.report.new_images import counts, objects, predictions, restored
 from biocnn.report.performance import performance
 from biocnn.report.results import Results
@@ -71,6 +72,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         sections.data(results, settings, gallery),
         calibration(results, settings, gallery),
         sections.training(results, gallery),
+        methods(results, settings, gallery),
         sections.reproduce(results, settings),
     ]
 

@@ -12,7 +12,7 @@ from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
 from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.report import curves, splits
-from biocnn.report.blocks import Code, Section, Table, Text, counted, plural, short, table
+from biocnn.report.blocks import Code, Files, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings
 from biocnn.report.headline import metric_name, number
@@ -20,27 +20,7 @@ from biocnn.report.results import Results
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Source
 
-_CITATIONS = {
-    "DeepBind": "Alipanahi B, Delong A, Weirauch MT, Frey BJ. Predicting the sequence specificities of DNA- and "
-    "RNA-binding proteins by deep learning. Nat Biotechnol 33, 831–838 (2015). doi:10.1038/nbt.3300",
-    "UNet": "Ronneberger O, Fischer P, Brox T. U-Net: convolutional networks for biomedical image segmentation. "
-    "MICCAI 2015. doi:10.1007/978-3-319-24574-4_28",
-    "FCN": "Long J, Shelhamer E, Darrell T. Fully convolutional networks for semantic segmentation. CVPR 2015. "
-    "doi:10.1109/CVPR.2015.7298965",
-    "CentreNet": "Zhou X, Wang D, Krähenbühl P. Objects as points. 2019. arXiv:1904.07850",
-    "FasterRCNN": "Ren S, He K, Girshick R, Sun J. Faster R-CNN: towards real-time object detection with region "
-    "proposal networks. NeurIPS 2015. arXiv:1506.01497",
-    "matches": "Gupta S, Stamatoyannopoulos JA, Bailey TL, Noble WS. Quantifying similarity between motifs. "
-    "Genome Biol 8, R24 (2007). doi:10.1186/gb-2007-8-2-r24",
-    "deeplift": "Shrikumar A, Greenside P, Kundaje A. Learning important features through propagating activation "
-    "differences. ICML 2017. arXiv:1704.02685",
-    "integrated_gradients": "Sundararajan M, Taly A, Yan Q. Axiomatic attribution for deep networks. ICML 2017. "
-    "arXiv:1703.01365",
-    "gradient": "Majdandzic A et al. Correcting gradient-based interpretations of deep neural networks for genomics. "
-    "Genome Biol 24, 109 (2023). doi:10.1186/s13059-023-02956-3",
-    "cam": "Selvaraju RR et al. Grad-CAM: visual explanations from deep networks via gradient-based localization. "
-    "ICCV 2017. doi:10.1109/ICCV.2017.74",
-}
+_MOST = 200  # files that are listed of a folder
 
 
 def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
@@ -175,7 +155,7 @@ def _name(source: Source) -> str:
 
 
 def reproduce(results: Results, settings: Settings) -> Section:
-    """Show commands, settings, versions, hashes and citations."""
+    """Show commands, settings, versions, hashes and files."""
     section = Section("reproduce", "Reproduce")
     versions = results.versions
     command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
@@ -192,21 +172,27 @@ def reproduce(results: Results, settings: Settings) -> Section:
     sources += [[f"{run}/{path.name}", _bytes(path.stat().st_size), sha256(path)] for run, path in models]
     if sources:
         section.blocks.append(table("Inputs and models.", ["File", "Size", "SHA-256"], sources, "Size"))
-    cited = [_CITATIONS.get(name), _CITATIONS["matches"] if len(results.matches) else None]
-    attributions = results.folder / "explain" / "attributions.npz"
-    if attributions.is_file():
-        with np.load(attributions) as stored:
-            cited.append(_CITATIONS[str(stored["method"])])
-    maps = results.folder / "explain" / "cam.npz"
-    if maps.is_file():
-        with np.load(maps) as stored:
-            cited += [_CITATIONS["cam"]] * (len(stored["id"]) > 0)
     release = f" {versions['biocnn']}" if "biocnn" in versions else ""
-    section.blocks.append(
-        Text(f"Please cite the biocnn developers, biocnn{release} (see CITATION.cff), and the following methods:")
-    )
-    section.blocks.extend(Text(citation) for citation in cited if citation)
+    cite = f"Please cite the biocnn developers, biocnn{release} (see CITATION.cff), and the methods used"
+    section.blocks.append(Text(f"{cite} (see Methods)."))
+    section.blocks.extend(_files(results.folder, results.runs))
     return section
+
+
+def _files(folder: Path, runs: list[str]) -> list[Files]:
+    """List the results by folder; figures have links of their own, and logs differ each time."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted(folder.rglob("*")):
+        top, *rest = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in (top, *rest)) or (top == "runs" and rest and rest[0] not in runs)
+        if path.is_file() and not hidden and top not in ("figures", "logs", "benchmarks", "report.html"):
+            place = path.relative_to(folder).as_posix()
+            found.setdefault(top if rest else "", []).append((place, _bytes(path.stat().st_size)))
+    blocks = []
+    for top, files in sorted(found.items()):
+        more = f", the first {_MOST}" * (len(files) > _MOST)
+        blocks.append(Files(f"{top or 'Tables and settings'}: {plural(len(files), 'file')}{more}", files[:_MOST]))
+    return blocks
 
 
 def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> list[str]:

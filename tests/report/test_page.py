@@ -168,7 +168,7 @@ def test_names_from_data_are_plain_text_in_figures(tmp_path, make, task, monkeyp
 def test_the_chapters_show_metrics_and_settings(report):
     folder, _, text = report
     page = Page(text)
-    expected = ["performance", "explanation", "objects", "data", "training", "reproduce", "glossary"]
+    expected = ["performance", "explanation", "objects", "data", "training", "methods", "reproduce", "glossary"]
     assert page.headings() == [name for name in expected if name != "objects" or (folder / "apply").is_dir()]
     value = pd.read_csv(folder / "metrics.tsv", sep="\t")["value"].iloc[0]
     assert f"{value:.3f}".lstrip("0") in page.text

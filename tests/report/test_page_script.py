@@ -10,8 +10,8 @@ from biocnn.report.figures import Gallery, new_figure, style
 from biocnn.report.glossary import Explainer
 from biocnn.report.page import render
 
-NUMBERS = ["1,234", ".983\n.97–.99", "3.2\u00a0×\u00a010⁻⁵", "−.5", "–", "10.1", "< 10⁻³⁰⁰", "", "2.0"]
-NAMES = ["seed10", "seed9", "b", "a", "c", "d", "e", "f", "AUROC"]
+NUMBERS = ["1,234", ".1", ".2", ".3", ".983\n.97–.99", "3.2\u00a0×\u00a010⁻⁵", "−.5", "–", "10", "< 10⁻³⁰⁰", "", "2.0"]
+NAMES = ["seed10", "x", "y", "z", "seed9", "b", "a", "c", "d", "e", "f", "AUROC"]
 SCRIPT = """
 const [head, name] = all("#performance th:last-child, #performance th:first-child").reverse();
 const column = (i) => all("#performance tbody tr").filter((row) => !row.hidden).map((row) => lines(row.cells[i])[0]);
@@ -91,19 +91,19 @@ def test_no_script_fails(found):
 
 def test_columns_sort_by_value_and_return_to_the_first_order(found):
     shown = [cell.split("\n")[0] for cell in NUMBERS]
-    rising = ["−.5", "< 10⁻³⁰⁰", "3.2\u00a0×\u00a010⁻⁵", ".983", "2.0", "10.1", "1,234"]
+    rising = ["−.5", "< 10⁻³⁰⁰", "3.2\u00a0×\u00a010⁻⁵", ".1", ".2", ".3", ".983", "2.0", "10", "1,234"]
     assert found["sorted"] == [
         ["ascending", [*rising, "–", ""]],
         ["descending", [*rising[::-1], "–", ""]],
         [None, shown],
     ]
-    assert found["names"] == ["a", "AUROC", "b", "c", "d", "e", "f", "seed9", "seed10"]
+    assert found["names"] == ["a", "AUROC", "b", "c", "d", "e", "f", "seed9", "seed10", "x", "y", "z"]
     assert found["keyboard"]
     assert not found["unsorted"], "a table of one row has nothing to sort"
 
 
 def test_rows_are_filtered_and_saved_as_they_are_shown(found):
-    assert found["filtered"] == [["seed9"], "1 of 9"]
+    assert found["filtered"] == [["seed9"], "1 of 12"]
     assert found["saved"][0] == "Run\tn\tn, note\nseed9\t0.983\t.97–.99\n"
 
 

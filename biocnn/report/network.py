@@ -1,0 +1,123 @@
+"""The network as a figure: its stages in order, with the size of what they compute and their weights."""
+
+from collections import Counter
+from dataclasses import dataclass
+from math import log2, sqrt
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from torch import nn
+
+from biocnn.config.search_space import own_modules
+from biocnn.config.settings import Settings
+from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE
+from biocnn.nn.summary import CONV, TRANSPOSED, Row, Summary, summary
+from biocnn.nn.words import WordMixture
+from biocnn.report.figures import FAINT, MUTED, Gallery, Picture, new_figure
+from biocnn.report.results import Results
+from biocnn.training.checkpoint import load_model
+from biocnn.training.metadata import Metadata
+
+_ROW = 8  # stages side by side
+_ANY = 128  # size along an axis, if the network takes any
+_KINDS = {
+    **{kind.__name__: ("convolution", BLUE) for kind in CONV},
+    **{kind.__name__: ("up-convolution", GREEN) for kind in TRANSPOSED},
+    nn.Linear.__name__: ("linear", PURPLE),
+    nn.LSTM.__name__: ("LSTM", PURPLE),
+}
+
+
+@dataclass
+class Stage:
+    """Successive layers of one part of the network, whose outputs have one size."""
+
+    name: str
+    shape: tuple[int, ...]
+    weights: int
+    layers: Counter
+
+    @property
+    def colour(self) -> str:
+        """Colour of the most frequent kind of layer; orange without weights."""
+        kinds = [colour for name, colour in _KINDS.values() for _ in range(self.layers[name])]
+        return Counter(kinds).most_common(1)[0][0] if kinds else ORANGE
+
+
+def drawn(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
+    """Draw the network of the first run; nothing if its layers cannot be listed."""
+    path = results.model(results.runs[0])
+    assert path
+    try:
+        model, meta = load_model(path, trust=own_modules(settings))
+        network = model.network if isinstance(model, WordMixture) else model
+        size = _size(meta)
+        found = summary(network, size)
+    except Exception:  # a user's own network may do anything with zeros, and a report is more than this figure
+        return []
+    first = (meta.facts.in_channels, *([size] * meta.facts.spatial_dims if isinstance(size, int) else size))
+    figure = figure_of(stages(found), first)
+    name = results.network(settings).name
+    caption = (
+        f"{name}: {found.weights:,} weights, {found.multiply_adds:,} multiply-adds for an input of "
+        f"{' × '.join(map(str, first))}. Each box: channels × size of what a stage computes, its layers with weights, "
+        "and the number of weights. Higher boxes are larger, wider ones have more channels (not to scale)."
+    )
+    return [gallery.add("network", figure, f"The stages of {name}", caption)]
+
+
+def _size(meta: Metadata) -> int | list[int]:
+    """Return the size of an input along each axis."""
+    train = meta.experiment.train
+    return train.patch or train.size or meta.facts.window or _ANY
+
+
+def stages(found: Summary) -> list[Stage]:
+    """Join the successive layers of each part of a network while the size of their output stays."""
+    made: list[Stage] = []
+    for row in found.rows:
+        part, space = row.name.partition(".")[0], row.shape[2:]
+        if not made or made[-1].name != part or made[-1].shape[1:] != space:
+            made.append(Stage(part, row.shape[1:], 0, Counter()))
+        stage = made[-1]
+        stage.shape, stage.weights = row.shape[1:], stage.weights + row.weights
+        if kind := _kind(row):
+            stage.layers[kind] += 1
+    return made
+
+
+def _kind(row: Row) -> str:
+    return _KINDS[row.kind][0] if row.kind in _KINDS else ""
+
+
+def figure_of(found: list[Stage], first: tuple[int, ...]) -> Figure:
+    """Draw stages from left to right, in as many rows as needed, after the input of shape ``first``."""
+    every = [Stage("input", first, 0, Counter()), *found]
+    rows = [every[start : start + _ROW] for start in range(0, len(every), _ROW)]
+    figure = new_figure(1.75 * len(rows), 7.2 if len(rows) > 1 else max(3.0, 0.95 * len(every)))
+    largest = max(max(stage.shape[1:], default=1) for stage in every)
+    widest = max(stage.shape[0] for stage in every)
+    for axes, row in zip(figure.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
+        axes.set(xlim=(-0.5, (_ROW if len(rows) > 1 else len(every)) - 0.5), ylim=(-0.95, 0.85))
+        axes.set_axis_off()
+        for place, stage in enumerate(row):
+            _draw(axes, place, stage, largest, widest, last=stage is every[-1])
+    return figure
+
+
+def _draw(axes: Axes, place: int, stage: Stage, largest: int, widest: int, last: bool) -> None:
+    height = 0.08 + 0.92 * sqrt(max(stage.shape[1:], default=0) / largest)
+    width = 0.14 + 0.42 * log2(stage.shape[0]) / max(log2(widest), 1)
+    colour = FAINT if stage.name == "input" else stage.colour
+    style = {"boxstyle": "round,pad=0,rounding_size=0.04", "facecolor": colour, "edgecolor": "none"}
+    axes.add_patch(FancyBboxPatch((place - width / 2, -height / 2 + 0.12), width, height, **style))
+    if not last:
+        ends = (place + width / 2 + 0.03, 0.12), (place + 0.68, 0.12)
+        axes.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=5, color=MUTED, linewidth=0.7))
+    shape = " × ".join(map(str, stage.shape))
+    axes.text(place, 0.68, shape, ha="center", va="bottom", fontsize=6.5)
+    layers = [f"{count} {kind}{'s' * (count > 1 and kind != 'linear')}" for kind, count in stage.layers.items()]
+    counted = [f"{stage.weights:,} weights"] if stage.weights else []
+    lines = [stage.name.replace("_", " "), *layers, *counted]
+    axes.text(place, -0.45, "\n".join(lines), ha="center", va="top", fontsize=6.5, linespacing=1.25)

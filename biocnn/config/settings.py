@@ -156,6 +156,10 @@ class Explain(Section):
 
     motifs: Motifs = Motifs()
     examples: int = Field(8, ge=0, le=MANY, description="test examples with attributions or activation maps")
+    regions: int | None = Field(
+        None, ge=1, le=MANY, description="sequences only: test examples that are attributed base by base and searched "
+        "for motifs; null: 1,000, fewer if they are longer than 200 bp",
+    )  # fmt: skip
     units: int = Field(
         6, ge=0, le=1000, description="outputs, and channels of the last hidden layer, of which pictures show what "
         "excites them; 0: none",

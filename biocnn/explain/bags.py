@@ -1,7 +1,7 @@
 """The attention that images of test bags get, and what it tells about labels of images, if these are known."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from biocnn.config.settings import Settings
 from biocnn.core.files import atomic
 from biocnn.data.dataset import Dataset
+from biocnn.io.genome import Genome
 from biocnn.metrics import auroc
 from biocnn.prediction.bags import attend_stored
 from biocnn.prediction.model import Model
@@ -20,7 +21,14 @@ RESAMPLES = 1000
 COLUMNS = ["metric", "value", "low", "high", "n"]
 
 
-def explain_bags(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
+def explain_bags(
+    model: Model,
+    dataset: Dataset,
+    predictions: Sequence[Path],
+    settings: Settings,
+    folder: Path,
+    genome: Genome | None,
+) -> Iterator[str]:
     """Write attention.tsv and bags.npz of the test split, and attention_auroc.tsv if labels of images are known.
 
     Parameters are those of ``biocnn.explain.step.explain_test_part``. attention.tsv has a row for each image: id (of
@@ -46,7 +54,7 @@ def explain_bags(model: Model, dataset: Dataset, predictions: Path, settings: Se
     if "instance_label" in table and len(areas := attention_auroc(table)):
         areas.to_csv(folder / "attention_auroc.tsv", sep="\t", index=False, float_format="%.6g")
         yield f"AUROC of attention {areas['value'].iloc[0]:.3f} ({areas['n'].iloc[0]} bags with labels of both kinds)"
-    every = np.stack(predictions_of(predictions, "test", names))
+    every = np.stack(predictions_of(predictions[0], "test", names))
     chosen = model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)
     with atomic(folder / "bags.npz") as path:
         np.savez_compressed(path, **_extremes(dataset, rows, names, found, chosen))

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
@@ -122,6 +123,36 @@ def worth_explaining(target: np.ndarray) -> np.ndarray:
     if is_yes_or_no(target):
         return np.flatnonzero((target == 1).any(axis=1))
     return np.flatnonzero((target >= np.nanquantile(target, 0.75, axis=0)).any(axis=1))
+
+
+def worst(target: np.ndarray, predicted: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Choose the predictions that exceed their target most, and those that fall short of it most.
+
+    For targets of 0 and 1 these are the negatives with the highest and the positives with the lowest predictions. Other
+    differences are relative to the standard deviation of the target. Unknown targets are left out.
+
+    Parameters
+    ----------
+    target, predicted
+        Shape (N, K).
+    number
+        Maximum number in each direction.
+
+    Returns
+    -------
+    rows, outputs, kind
+        Shape (n,): row and output of each, and "over" or "under"; the largest differences first within each.
+    """
+    spread = 1.0 if is_yes_or_no(target) else pd.DataFrame(target).std(ddof=0).clip(1e-12).to_numpy()
+    difference = (predicted - target) / spread
+    chosen, kinds = [], []
+    for kind, sign in (("over", 1.0), ("under", -1.0)):
+        wrong = np.nan_to_num(sign * difference, nan=-1.0).ravel()
+        order = np.argsort(-wrong, kind="stable")[:number]
+        chosen.append(order[wrong[order] > 0])
+        kinds += [kind] * len(chosen[-1])
+    rows, outputs = np.divmod(np.concatenate(chosen), target.shape[1])
+    return rows, outputs, np.array(kinds, dtype=str)
 
 
 def is_yes_or_no(target: np.ndarray) -> bool:

@@ -21,6 +21,7 @@ COLUMNS = (
     *("motif", "rank", "group", "n_sites", "information_content"),
     *("frequency", "frequency_positive", "effect", "auroc"),
 )
+SITE_COLUMNS = ("example", "start", "end", "strand", "motif", "score")
 # Activation of a site, as a fraction of the range from a kernel's mean to its maximum. From 0.35 to 0.65 the motifs of
 # nine ChIP data sets were the same; lower values find more sites, and 0.4 gave the smallest p-values for most.
 THRESHOLD = 0.4
@@ -52,6 +53,9 @@ class KernelMotifs:
         activation in a sequence with the target), auroc (of that activation alone). With several outputs the last three
         refer to that with the correlation of largest magnitude, named in column output, and columns effect:NAME give
         the correlation with each. If the target is not 0 or 1, frequency_positive and auroc are NaN.
+    sites
+        Sites of all motifs: example (row of ``codes``), start, end (0-based, half-open, in the sequence), strand,
+        motif, score (activation minus its mean over all best windows).
     left_out
         Number of kernels without a motif, by reason.
     short
@@ -60,6 +64,7 @@ class KernelMotifs:
 
     motifs: list[Motif]
     table: pd.DataFrame
+    sites: pd.DataFrame
     left_out: dict[str, int]
     short: int
 
@@ -123,16 +128,21 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     fits = np.isfinite(sites.activation[:, 0])
     codes, columns, sites = codes[fits], columns[fits], sites.of(fits)
     background = composition(codes, both_strands)
-    kept, rare = [], 0
+    kept, found, rare = [], [], 0
     for kernel in np.flatnonzero(~dead):
         activation = sites.activation[:, kernel]
         chosen = _excited(activation)
         if chosen.sum() < MIN_SITES:
             rare += 1
             continue
-        windows = _windows(codes[chosen], sites.start[chosen, kernel], sites.reverse[chosen, kernel], span)
-        motif = Motif(f"kernel{kernel}", f"kernel{kernel}", trim(count(windows), background), int(chosen.sum()))
-        kept.append((motif, _facts(activation, chosen, columns)))
+        start, reverse, name = sites.start[chosen, kernel], sites.reverse[chosen, kernel], f"kernel{kernel}"
+        pfm = count(_windows(codes[chosen], start, reverse, span))
+        first, last = _ends(pfm, background)
+        kept.append((Motif(name, name, pfm[first:last], int(chosen.sum())), _facts(activation, chosen, columns)))
+        start = start + np.where(reverse, span - last, first)
+        places = {"example": np.flatnonzero(fits)[chosen], "start": start, "end": start + last - first}
+        strand, score = np.where(reverse, "-", "+"), activation[chosen] - activation.mean()
+        found.append(pd.DataFrame({**places, "strand": strand, "motif": name, "score": score}))
     kept.sort(key=lambda one: -abs(one[1]["effect"]))
     motifs = [motif for motif, _ in kept]
     first = grouped([motif.pfm for motif in motifs], both_strands)
@@ -143,7 +153,9 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     table["information_content"] = [information(motif.pfm).sum() for motif in motifs]
     left_out = {"dead: no logit depends on them": int(dead.sum()), f"fewer than {MIN_SITES} sites": rare}
     short = int((~fits).sum())
-    return KernelMotifs(motifs, _named(table, outputs or range(1, columns.shape[1] + 1)), left_out, short)
+    named = _named(table, outputs or range(1, columns.shape[1] + 1))
+    places = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(SITE_COLUMNS))
+    return KernelMotifs(motifs, named, places, left_out, short)
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
@@ -196,6 +208,12 @@ def composition(codes: np.ndarray, both_strands: bool) -> np.ndarray:
 
 def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Trim ends with less than 10% of the information of the best column, down to the best 4 columns."""
+    start, end = _ends(pfm, background)
+    return pfm[start:end]
+
+
+def _ends(pfm: np.ndarray, background: np.ndarray) -> tuple[int, int]:
+    """Return the first column that ``trim`` keeps, and the one after the last."""
     bits = (pfm * np.log2(pfm / background)).sum(axis=1)
     kept = np.flatnonzero(bits >= TRIM * bits.max())
     start, end = int(kept[0]), int(kept[-1]) + 1
@@ -203,7 +221,7 @@ def trim(pfm: np.ndarray, background: np.ndarray) -> np.ndarray:
         left = bits[start - 1] if start > 0 else -1.0
         right = bits[end] if end < len(pfm) else -1.0
         start, end = (start - 1, end) if left >= right else (start, end + 1)
-    return pfm[start:end]
+    return start, end
 
 
 def correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -1,13 +1,15 @@
 """Find motifs in attributions: seqlets, segments that support a prediction, aligned and grouped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from biocnn.explain.alignment import Group, gather
+from biocnn.explain.alignment import gather
 from biocnn.explain.motifs import composition, count
+from biocnn.explain.similarity import grouped, placed
 from biocnn.io.meme import Motif, information
 
 CORE = 15  # bp; length of a seqlet
@@ -64,7 +66,8 @@ def seqlet_motifs(
     Seqlets (see ``find_seqlets``) are aligned by their contributions, including absent bases, and grouped (see
     ``alignment.gather``) by 21 bp. The bases at the sites of a group are counted, and ends that contribute on average
     less than 10% of the best column are trimmed. RNA has short sites close to each other: 11 bp are compared, and ends
-    are trimmed below 25% of the contribution or 10% of the information of the best column.
+    are trimmed below 25% of the contribution or 10% of the information of the best column. Groups whose motifs are
+    similar (see ``similarity.grouped``) are aligned and joined.
 
     Parameters
     ----------
@@ -94,22 +97,27 @@ def seqlet_motifs(
     windows = _cut(centred, example, start - ahead, window)
     sites = pd.DataFrame({"id": ids[example], "start": start, "end": start + CORE, "strand": ".", "motif": ""})
     sites["score"] = score
+    make = partial(_Candidate, codes, values, example, score, compared=compared, frequencies=frequencies)
     candidates = []
     for group in gather(windows, both_strands, compared):
         first = start[group.rows] - ahead + group.offset - FLANK
-        candidates.append(_Candidate(codes, values, example[group.rows], first, group, compared, frequencies))
-    candidates.sort(key=lambda one: -abs(score[one.group.rows].sum()))
+        candidates.append(make(group.rows, first, group.reverse))
+    candidates.sort(key=lambda one: -one.weight)
+    alike = grouped([one.pfm for one in candidates], both_strands)
+    parts = [[candidates[i] for i in np.flatnonzero(alike == first)] for first in np.unique(alike)]
+    candidates = sorted((_joined(part, make, both_strands) for part in parts), key=lambda one: -one.weight)
     rows, motifs, means = [], [], {}
     for rank, one in enumerate(candidates, 1):
-        name, members = f"seqlets{rank}", one.group.rows
+        name, members = f"seqlets{rank}", one.rows
         motifs.append(Motif(name, name, one.pfm, len(members)))
         means[name] = one.contributions
         frequency = len(np.unique(example[members])) / len(codes)
         rows.append((name, rank, len(members), information(one.pfm).sum(), frequency, score[members].mean()))
         ends = np.clip([one.start, one.start + len(one.pfm)], 0, codes.shape[1])
         sites.loc[members, "start"], sites.loc[members, "end"] = ends
-        sites.loc[members, "strand"] = np.where(one.group.reverse, "-", "+")
+        sites.loc[members, "strand"] = np.where(one.reverse, "-", "+")
         sites.loc[members, "motif"] = name
+    sites = sites.drop(index=np.concatenate([[], *(one.again for one in candidates)])).reset_index(drop=True)
     return SeqletMotifs(motifs, pd.DataFrame(rows, columns=list(COLUMNS)), sites[list(SITE_COLUMNS)], means)
 
 
@@ -163,25 +171,30 @@ def find_seqlets(values: np.ndarray, background: np.ndarray) -> tuple[np.ndarray
 
 
 class _Candidate:
-    """The motif of a group whose aligned windows start at ``first``; of RNA if frequencies of the bases are given."""
+    """The motif of seqlets whose aligned windows start at ``first``; of RNA if frequencies of the bases are given."""
 
     def __init__(
         self,
         codes: np.ndarray,
         values: np.ndarray,
         example: np.ndarray,
+        score: np.ndarray,
+        rows: np.ndarray,
         first: np.ndarray,
-        group: Group,
+        reverse: np.ndarray,
+        *,
         compared: int,
         frequencies: np.ndarray | None,
     ) -> None:
-        width = compared + 2 * FLANK
-        letters = _cut(codes[:, None, :], example, first, width, fill=5)[:, 0]
-        shown = _cut(values[:, None, :], example, first, width)[:, 0]
-        reverse = group.reverse[:, None]
-        letters = np.where(reverse, letters[:, ::-1], letters)
-        letters = np.where(reverse & (letters < 4), 3 - letters, letters)
-        shown = np.where(reverse, shown[:, ::-1], shown)
+        self.rows, self.first, self.reverse, self.width = rows, first, reverse, compared + 2 * FLANK
+        self.again = rows[:0]  # further seqlets at the same sites
+        self.example, self.weight = example[rows], np.abs(score[rows].sum())
+        letters = _cut(codes[:, None, :], self.example, first, self.width, fill=5)[:, 0]
+        shown = _cut(values[:, None, :], self.example, first, self.width)[:, 0]
+        turned = reverse[:, None]
+        letters = np.where(turned, letters[:, ::-1], letters)
+        letters = np.where(turned & (letters < 4), 3 - letters, letters)
+        shown = np.where(turned, shown[:, ::-1], shown)
         mean = ((letters[:, :, None] == np.arange(4)) * shown[:, :, None]).mean(axis=0)
         pfm, size = count(letters), np.abs(mean.sum(axis=1))
         matters = size >= (TRIM if frequencies is None else TRIM_RNA) * size.max()
@@ -189,9 +202,30 @@ class _Candidate:
             bits = (pfm * np.log2(pfm / frequencies)).sum(axis=1)
             matters &= bits >= TRIM_BITS_RNA * bits[matters].max()
         kept = np.flatnonzero(matters)
-        begin, end = int(kept[0]), int(kept[-1]) + 1
-        self.group, self.pfm, self.contributions = group, pfm[begin:end], mean[begin:end]
-        self.start = first + np.where(group.reverse, width - end, begin)
+        self.begin, end = int(kept[0]), int(kept[-1]) + 1
+        self.pfm, self.contributions = pfm[self.begin : end], mean[self.begin : end]
+        self.start = first + np.where(reverse, self.width - end, self.begin)
+
+
+def _joined(parts: Sequence[_Candidate], make: Callable[..., _Candidate], both_strands: bool) -> _Candidate:
+    """Align candidates with the first one, and join them; a site found by two of them is a member once."""
+    head, *others = parts
+    if not others:
+        return head
+    rows, first, reverse = [head.rows], [head.first], [head.reverse]
+    for one in others:
+        column, turned = placed(head.pfm, one.pfm, both_strands)
+        begin = one.width - one.begin - len(one.pfm) if turned else one.begin
+        shift = head.begin + column - begin  # column of the first window at which the other one starts
+        rows.append(one.rows)
+        reverse.append(one.reverse ^ turned)
+        first.append(one.first + np.where(reverse[-1], shift, -shift))
+    joined = [np.concatenate(part) for part in (rows, first, reverse)]
+    places = np.stack([np.concatenate([one.example for one in parts]), joined[1]])
+    once = np.sort(np.unique(places, axis=1, return_index=True)[1])
+    found = make(*(part[once] for part in joined))
+    found.again = np.setdiff1d(joined[0], found.rows)
+    return found
 
 
 def _peaks(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -42,6 +42,23 @@ def similarity(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
     return np.maximum(best, best.T)
 
 
+def placed(first: np.ndarray, second: np.ndarray, both_strands: bool) -> tuple[int, bool]:
+    """Align two motifs, of shape (L, 4), where their frequencies minus 0.25 have the largest sum of products.
+
+    Returns
+    -------
+    column, turned
+        Column of the first motif at which the second one starts, and whether the second is reverse-complemented.
+    """
+    found = []
+    for turned in (False, True)[: 1 + both_strands]:
+        other = second[::-1, ::-1] if turned else second
+        # Entry i of a full cross-correlation is that of the other motif shifted by i - (its length - 1).
+        sums = sum(np.correlate(first[:, base] - 0.25, other[:, base] - 0.25, "full") for base in range(4))
+        found.append((float(np.max(sums)), int(np.argmax(sums)) - (len(other) - 1), turned))
+    return max(found, key=lambda one: one[0])[1:]
+
+
 def grouped(pfms: Sequence[np.ndarray], both_strands: bool) -> np.ndarray:
     """Group similar motifs: return for each motif the index of the first one of its group.
 

@@ -1,6 +1,6 @@
 """Explain a trained model on the test split of its data set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,12 @@ from biocnn.data.dataset import Dataset
 from biocnn.explain.covariates import importance
 from biocnn.explain.evolution import explain_evolution, write_evolution
 from biocnn.explain.filters import explain_filters, write_filters
+from biocnn.explain.genome_files import GenomeFiles
 from biocnn.explain.images import explain_images, write_images
 from biocnn.explain.seen_images import SeenImages
 from biocnn.explain.sequences import explain_sequences, write_sequences
 from biocnn.explain.units import explain_units, write_units
+from biocnn.io.genome import Genome
 from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
@@ -26,7 +28,12 @@ from biocnn.training.words import strands_of
 
 
 def explain_test_part(
-    model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path
+    model: Model,
+    dataset: Dataset,
+    predictions: Sequence[Path],
+    settings: Settings,
+    folder: Path,
+    genome: Genome | None = None,
 ) -> Iterator[str]:
     """Write the files of the explain step into a folder that exists.
 
@@ -37,13 +44,15 @@ def explain_test_part(
     dataset
         Data set whose test split is used.
     predictions
-        Folder with the stored predictions of the model.
+        Folders with the stored predictions of the model and, after it, of all other runs.
     settings
         Settings of the experiment; used are ``explain``, and what determines the strands.
     folder
-        Folder for the files of ``write_sequences``, ``write_evolution`` and counts.tsv (motifs and seqlets, found and
-        omitted), or those of ``write_images``, ``write_filters`` and ``write_units``; and covariates.tsv, if there are
-        any.
+        Folder for the files of ``write_sequences``, ``GenomeFiles``, ``write_evolution`` and counts.tsv (motifs and
+        seqlets, found and omitted), or those of ``write_images``, ``write_filters`` and ``write_units``; and
+        covariates.tsv, if there are any.
+    genome
+        Genome of the sequences, if they are windows of one.
 
     Yields
     ------
@@ -51,7 +60,7 @@ def explain_test_part(
         Log line.
     """
     same_data(model, dataset)
-    yield from resolve(dataset.input.explain)(model, dataset, predictions, settings, folder)
+    yield from resolve(dataset.input.explain)(model, dataset, predictions, settings, folder, genome)
     if dataset.facts.covariates:
         found = importance(model, dataset, settings.seed)
         found.to_csv(folder / "covariates.tsv", sep="\t", index=False, float_format="%.6g")
@@ -59,18 +68,25 @@ def explain_test_part(
             yield f"{row.covariate} shuffled: {row.metric} of {row.output} {row.value:.4f} -> {row.shuffled:.4f}"
 
 
-def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
+def images(
+    model: Model,
+    dataset: Dataset,
+    predictions: Sequence[Path],
+    settings: Settings,
+    folder: Path,
+    genome: Genome | None,
+) -> Iterator[str]:
     """Activation maps of test images, the first ones or those the task chooses; kernels, and what excites units."""
     rows, names = dataset.rows("test"), dataset.examples["id"]
     seen = SeenImages(dataset, rows, model.device, model.frame)
     if model.frame:
-        every = np.stack(predictions_of(predictions, "test", names.iloc[rows].tolist()))
+        every = np.stack(predictions_of(predictions[0], "test", names.iloc[rows].tolist()))
         rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)]
     rows = rows[: 0 if model.task.detects else settings.explain.examples]
     plain = batches.make(dataset, rows, model.device, frame=model.frame).plain()
     x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
     ids = names.iloc[rows].tolist()
-    p = [torch.from_numpy(one) for one in predictions_of(predictions, "test", ids)]
+    p = [torch.from_numpy(one) for one in predictions_of(predictions[0], "test", ids)]
     stored = [model.frame.apply(dataset.x[row]) if model.frame else dataset.x[row] for row in rows]
     write_images(folder, explain_images(model.network, x, p, y, ids, model.task, stored))
     none = "no activation maps: boxes themselves show what was found"
@@ -82,7 +98,14 @@ def images(model: Model, dataset: Dataset, predictions: Path, settings: Settings
         yield from found.lines
 
 
-def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Settings, folder: Path) -> Iterator[str]:
+def sequences(
+    model: Model,
+    dataset: Dataset,
+    predictions: Sequence[Path],
+    settings: Settings,
+    folder: Path,
+    genome: Genome | None,
+) -> Iterator[str]:
     """Motifs, attributions and mutations of test sequences; nothing for classes or values of their bases."""
     if dataset.task.target.spatial:
         yield "no motifs and attributions: these are for numbers of whole sequences"
@@ -94,17 +117,19 @@ def sequences(model: Model, dataset: Dataset, predictions: Path, settings: Setti
         model.network,
         dataset.windows(rows),
         np.stack([dataset.y[i] for i in rows]),
-        np.stack(predictions_of(predictions, "test", ids))[:, : len(model.outputs)],
+        np.stack(predictions_of(predictions[0], "test", ids))[:, : len(model.outputs)],
         ids,
         read_meme(database, dataset.facts.alphabet) if database else None,
         checks,
         n_examples=settings.explain.examples,
+        n_regions=settings.explain.regions,
         method=settings.explain.attributions,
         outputs=model.outputs,
         alphabet=dataset.facts.alphabet,
         both_strands=strands_of(settings, dataset.facts) == "both",
     )
     write_sequences(folder, explanation)
+    yield from GenomeFiles(folder, dataset, genome).write(explanation, model, predictions)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     if wanted := model.outputs[: settings.explain.units]:
         logits = [model.task.logit_of(k) for k in range(len(wanted))]

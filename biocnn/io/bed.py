@@ -1,4 +1,4 @@
-"""Read BED3 to BED6 and narrowPeak files."""
+"""Read BED3 to BED6 and narrowPeak files, and write BED6 or BED9."""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.errors import InputError
+from biocnn.core.files import atomic
 from biocnn.core.text import read_lines
 from biocnn.io.tables import MISSING
 
@@ -60,6 +61,27 @@ def read_bed(path: str | Path, columns: Sequence[int] = ()) -> pd.DataFrame:
             f"{path}: has no intervals", "a BED file has one interval per line: contig, start, end, separated by tabs"
         )
     return pd.DataFrame(rows, columns=[*COLUMNS, *columns])
+
+
+def write_bed(path: Path, table: pd.DataFrame) -> None:
+    """Write intervals as BED6, in order of position; BED9 if they have a colour.
+
+    Parameters
+    ----------
+    path
+        File to write; it appears once it is complete.
+    table
+        Columns chrom, start, end (0-based, half-open, in bp), name (blanks become _), score (0 to 1, written as 0 to
+        1000), strand, and optionally colour ("r,g,b").
+    """
+    score = (1000 * table["score"].clip(0, 1)).round().astype(int)
+    table = table.assign(score=score, name=table["name"].astype(str).str.replace(r"\s+", "_", regex=True))
+    columns = ["chrom", "start", "end", "name", "score", "strand"]
+    if "colour" in table:
+        columns += ["start", "end", "colour"]  # the whole interval is drawn thick
+    ordered = table.sort_values(["chrom", "start", "end", "name"], kind="stable")[columns]
+    with atomic(path) as temporary:
+        ordered.to_csv(temporary, sep="\t", header=False, index=False)
 
 
 def _row(path: Path, number: int, fields: list[str]) -> tuple[str, int, int, str, float, int, int]:

@@ -70,7 +70,7 @@ class SequenceInput(Input):
     element = "base"
     settings = (
         "train.first_kernels", "train.words", "variants.vcf", "scan.contigs", "explain.motifs.database",
-        "explain.attributions",
+        "explain.attributions", "explain.regions",
     )  # fmt: skip
     augment = ("default", "none")
     networks: ClassVar = {

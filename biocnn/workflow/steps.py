@@ -245,19 +245,25 @@ def negatives(
         log.info("%s", "\n".join(write_negatives(data, simple, runs, _load(config, data_root).settings, path, genome)))
 
 
-def explain(config: Path, data: Path, run: Path, out: Path, *, data_root: Path = Path()) -> None:
-    """Extract motifs and attributions of sequences, or activation maps of images; RUN as in `biocnn evaluate`."""
+def explain(
+    config: Path, data: Path, out: Path, *runs: Path, data_root: Path = Path(), genome: Path | None = None
+) -> None:
+    """Extract motifs and attributions of sequences, or activation maps of images, from the first of RUNS.
+
+    RUNS as in `biocnn evaluate`; GENOME is a FASTA file or a folder from `biocnn genome`.
+    """
     from biocnn.config.search_space import own_modules
     from biocnn.data.dataset import Dataset
     from biocnn.explain.step import explain_test_part
+    from biocnn.io.genome import either_genome
     from biocnn.prediction.model import Model
 
-    settings = _load(config, data_root).settings
-    loaded = Model(run / "model.safetensors", trust=own_modules(settings))
-    stored = Dataset(data, loaded.meta.fold)
+    settings, predictions = _load(config, data_root).settings, [run / "predictions" for run in runs]
+    loaded = Model(runs[0] / "model.safetensors", trust=own_modules(settings))
+    stored, opened = Dataset(data, loaded.meta.fold), either_genome(genome) if genome else None
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_test_part(loaded, stored, run / "predictions", settings, folder):
+        for line in explain_test_part(loaded, stored, predictions, settings, folder, opened):
             log.info("%s", line)
 
 

@@ -185,3 +185,41 @@ def test_the_work_is_linear_in_the_number_of_sequences() -> None:
     few, many = (calls(lambda n=n: seqlet_motifs(codes[:n], contributions[:n], nothing, names[:n])) for n in (100, 400))
     assert many < 4 * few
     assert len(seqlet_motifs(codes, contributions, nothing, names).motifs) >= 2
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_groups_with_the_same_bases_are_one_motif(both: bool) -> None:
+    """Half of the sites are attributed by their left part and half by their right one: two groups of contributions."""
+    site, rng = code("GGATTGCACATC"), np.random.default_rng(0)
+    codes = rng.integers(0, 4, (80, 60)).astype(np.uint8)
+    start, contributions = rng.integers(15, 33, 80), np.zeros((80, 4, 60))
+    for row, first in enumerate(start):
+        turned = both and row % 4 > 1
+        codes[row, first : first + 12] = 3 - site[::-1] if turned else site
+        weight = np.repeat([1.0, 0.15] if row % 2 else [0.15, 1.0], 6)
+        contributions[row, codes[row, first : first + 12], range(first, first + 12)] = (
+            weight[::-1] if turned else weight
+        )
+    found = seqlet_motifs(codes, contributions, np.zeros((80, 60)), np.arange(80).astype(str), both_strands=both)
+    assert found.table[["motif", "n_sites", "frequency"]].to_numpy().tolist() == [["seqlets1", 80, 1.0]]
+    assert found.motifs[0].pfm.shape == (12, 4)
+    assert found.motifs[0].pfm.max(axis=1).min() > 0.98
+    assert found.sites["start"].tolist() == start.tolist()
+    assert (found.sites["end"] - found.sites["start"] == 12).all()
+    strand = np.where(both & (np.arange(80) % 4 > 1), "-", "+")
+    assert found.sites["strand"].tolist() in (strand.tolist(), np.where(strand == "+", "-", "+").tolist())
+    # Alone, both groups would be motifs of their own.
+    each = [found.contributions["seqlets1"][:6].sum(), found.contributions["seqlets1"][6:].sum()]
+    np.testing.assert_allclose(each, 6 * 0.575, rtol=0.01)
+
+
+def test_a_site_with_two_seqlets_is_a_member_once() -> None:
+    """Both ends of a long motif contribute: their seqlets form two groups, which show the same motif."""
+    site, rng = code("GGATTGCACATCGGTATTCAACGCTAGA"), np.random.default_rng(0)
+    codes, contributions = rng.integers(0, 4, (40, 80)).astype(np.uint8), np.zeros((40, 4, 80))
+    codes[:, 20:48] = site
+    contributions[:, site, range(20, 48)] = np.repeat([1.0, 0.2, 1.0], [8, 12, 8])
+    found = seqlet_motifs(codes, contributions, np.zeros((40, 80)), np.arange(40).astype(str), both_strands=False)
+    assert found.table["n_sites"].tolist() == [40]
+    assert found.sites["id"].tolist() == [*map(str, range(40))]
+    assert set(found.sites["start"]) == {20}

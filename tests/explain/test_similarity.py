@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biocnn.explain.similarity import grouped, similarity
+from biocnn.explain.similarity import grouped, placed, similarity
 
 
 def motif(width: int, seed: int) -> np.ndarray:
@@ -33,3 +33,15 @@ def test_few_and_empty_motifs() -> None:
     assert grouped([motif(5, 0)], both_strands=True).tolist() == [0]
     flat = np.full((6, 4), 0.25)
     assert grouped([flat, flat], both_strands=True).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("ahead", "behind"), [(0, 0), (3, 2), (-3, -2), (4, -3), (-4, 4)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_motifs_are_placed_where_they_share_columns(ahead: int, behind: int, turned: bool) -> None:
+    one = motif(10, 2)
+    flank = np.full((5, 4), 0.25)
+    other = np.concatenate([flank, one, flank])[5 - ahead : 15 + behind]  # cut, or with columns beside it
+    given = other[::-1, ::-1] if turned else other
+    assert placed(one, given, both_strands=True) == (-ahead, turned)
+    if not turned:
+        assert placed(one, given, both_strands=False) == (-ahead, False)

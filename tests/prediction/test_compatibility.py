@@ -279,7 +279,7 @@ def test_another_data_set_is_not_predicted_or_explained(grey: Model, tmp_path: P
     other = of_images(tmp_path, channels=["DAPI"])
     for use in (
         lambda: list(grey.predict_stored(other, other.rows("test"))),
-        lambda: list(explain_test_part(grey, other, tmp_path, Explain(examples=1), tmp_path)),
+        lambda: list(explain_test_part(grey, other, [tmp_path], Explain(examples=1), tmp_path)),
         lambda: same_data(grey, other),
     ):
         with pytest.raises(InputError, match=r"dataset: channels is \['DAPI'\], but .*m.safetensors was trained"):

@@ -112,7 +112,7 @@ def test_explanations_are_made_with_covariates(trained: tuple[Dataset, Model], t
     folder.mkdir()
     predicted(model, dataset, folder)
     settings = SETTINGS["images" if model.facts.kind == "image" else "sequences"]
-    assert [*explain_test_part(model, dataset, folder, settings, tmp_path)]
+    assert [*explain_test_part(model, dataset, [folder], settings, tmp_path)]
     if model.facts.kind == "image":
         assert np.load(tmp_path / "cam.npz")["image"].ndim == 3, "one channel, without those of covariates"
 

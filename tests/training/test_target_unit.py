@@ -200,7 +200,7 @@ def test_motifs_do_not_depend_on_the_unit(two: tuple[Model, Model, Dataset], tmp
     for number, model in enumerate((plain, scaled, small)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        list(explain_test_part(model, dataset, predicted(model, dataset, folder), settings, folder))
+        list(explain_test_part(model, dataset, [predicted(model, dataset, folder)], settings, folder))
         found.append(pd.read_csv(folder / "matches.tsv", sep="\t"))
     assert len(found[0]) == 4
     for other in found[1:]:

@@ -1,4 +1,4 @@
-# Motifs and attributions, or activation maps, of the first run; vectors of all images.
+# Motifs and attributions, or activation maps, of the first run, and files for genome browsers; vectors of all images.
 
 
 rule explain:
@@ -7,6 +7,7 @@ rule explain:
         models=W.of_runs("results/{experiment}/runs/{run}/model.safetensors"),
         predictions=W.of_runs("results/{experiment}/runs/{run}/predictions"),
         made=W.made("explain"),
+        genome=W.genome,
     output:
         directory("results/{experiment}/explain"),
     log:
@@ -21,8 +22,10 @@ rule explain:
         code=W.code("explain", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,
+        genome=W.genome_option,
     shell:
-        "biocnn explain {params.config:q} {input.dataset:q} {params.runs[0]:q} {output:q} 2>&1 | tee {log:q}"
+        "biocnn explain {params.config:q} {input.dataset:q} {output:q} {params.runs:q} {params.genome:q}"
+        " 2>&1 | tee {log:q}"
 
 
 # Made for the report where explain.likeness is true, and for any run whose folder is asked for.

@@ -1,7 +1,6 @@
 """Scan a genome with models, some windows at a time: bigWig, peaks and counts."""
 
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from biocnn.config.settings import Scan
 from biocnn.config.strands import RNA
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.files import suffixes_of
 from biocnn.io.contigs import match_contigs
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome, either_genome
@@ -106,14 +106,14 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
     task = models[0].task
     if task.target.spatial:
         names = [*task.classes()] if task.target.labelled else task.outputs
-        suffixes = dict(zip(names, _suffixes(names), strict=True))
+        suffixes = dict(zip(names, suffixes_of(names), strict=True))
         scan_bases(genome, models, folder, chosen, suffixes, scan.threshold, checks)
         return checks
     counts, began = Counter(), time.monotonic()
     if models[0].facts.alphabet == RNA:
         checks.add("scan", "note", "contigs of which models of RNA read only the + strand", len(chosen))
     bases = sum(genome.contigs[name] for name in chosen)
-    suffixes, densities = _suffixes(models[0].outputs), _densities(models, scan.density)
+    suffixes, densities = suffixes_of(models[0].outputs), _densities(models, scan.density)
     with ExitStack() as files:
         tracks = []
         for name, suffix, sites in zip(models[0].outputs, suffixes, densities, strict=True):
@@ -218,10 +218,3 @@ def _unknown(genome: Genome, chrom: str, starts: np.ndarray, window: int) -> np.
     first = int(starts[0])
     total = np.concatenate([[0], np.cumsum(genome.codes(chrom, first, int(starts[-1]) + window) == UNKNOWN)])
     return (total[starts - first + window] - total[starts - first]) / window
-
-
-def _suffixes(outputs: Sequence[str]) -> list[str]:
-    """Return suffixes of the files of several outputs: their names, made safe for file names."""
-    plain = [re.sub(r"[^\w.+-]+", "_", name) for name in outputs]
-    plain = [f"{k}-{name}" for k, name in enumerate(plain, 1)] if len(set(plain)) < len(plain) else plain
-    return [f".{name}" for name in plain] if len(plain) > 1 else [""]

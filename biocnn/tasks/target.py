@@ -85,7 +85,7 @@ class Vector(Target):
     kind, spatial, dtype = "vector", False, "float32"
     settings = (
         "train.size", "train.fit", "explain.likeness", "explain.motifs.database", "explain.attributions",
-        "variants.vcf",
+        "explain.regions", "variants.vcf",
     )  # fmt: skip
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":

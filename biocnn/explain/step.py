@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from biocnn.config.registry import resolve
+from biocnn.config.search_space import own_modules
 from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.data.dataset import Dataset
@@ -18,13 +19,23 @@ from biocnn.explain.images import explain_images, write_images
 from biocnn.explain.seen_images import SeenImages
 from biocnn.explain.sequences import explain_sequences, write_sequences
 from biocnn.explain.units import explain_units, write_units
-from biocnn.io.genome import Genome
+from biocnn.io.genome import Genome, either_genome
 from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
 from biocnn.prediction.stored_predictions import predictions_of
 from biocnn.training import batches
 from biocnn.training.words import strands_of
+
+
+def explain_runs(
+    runs: Sequence[Path], data: Path, settings: Settings, folder: Path, genome: Path | None
+) -> Iterator[str]:
+    """Apply ``explain_test_part`` to folders of runs and of a data set, and a FASTA file or an encoded genome."""
+    model = Model(runs[0] / "model.safetensors", trust=own_modules(settings))
+    opened = either_genome(genome) if genome else None
+    predictions = [run / "predictions" for run in runs]
+    yield from explain_test_part(model, Dataset(data, model.meta.fold), predictions, settings, folder, opened)
 
 
 def explain_test_part(

@@ -248,22 +248,13 @@ def negatives(
 def explain(
     config: Path, data: Path, out: Path, *runs: Path, data_root: Path = Path(), genome: Path | None = None
 ) -> None:
-    """Extract motifs and attributions of sequences, or activation maps of images, from the first of RUNS.
+    """Extract motifs and attributions of sequences, or activation maps of images, from the first of RUNS."""
+    from biocnn.explain.step import explain_runs
 
-    RUNS as in `biocnn evaluate`; GENOME is a FASTA file or a folder from `biocnn genome`.
-    """
-    from biocnn.config.search_space import own_modules
-    from biocnn.data.dataset import Dataset
-    from biocnn.explain.step import explain_test_part
-    from biocnn.io.genome import either_genome
-    from biocnn.prediction.model import Model
-
-    settings, predictions = _load(config, data_root).settings, [run / "predictions" for run in runs]
-    loaded = Model(runs[0] / "model.safetensors", trust=own_modules(settings))
-    stored, opened = Dataset(data, loaded.meta.fold), either_genome(genome) if genome else None
+    settings = _load(config, data_root).settings
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_test_part(loaded, stored, predictions, settings, folder, opened):
+        for line in explain_runs(runs, data, settings, folder, genome):
             log.info("%s", line)
 
 

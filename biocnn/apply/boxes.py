@@ -74,7 +74,8 @@ def _draw(picture: Picture, shapes: list[Shape], outputs: list[str], path: Path)
     named = {k: f"{name} ({numbers[k]})" for k, name in enumerate(outputs) if numbers[k]}
     colours = object_colours(len(outputs))
     draw_shapes(picture, shapes, colours, named, path.with_name(f"{path.name}.png"))
-    write_svg(picture, {}, path.with_name(f"{path.name}.svg"), shapes=shapes, colours=colours, outputs=outputs)
+    legend = [(text, colours[k]) for k, text in named.items()]
+    write_svg(picture, path.with_name(f"{path.name}.svg"), legend, shapes=shapes, colours=colours, outputs=outputs)
 
 
 def agreement(boxes: np.ndarray, each: Sequence[np.ndarray]) -> np.ndarray:

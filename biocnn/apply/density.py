@@ -10,6 +10,7 @@ import numpy as np
 from biocnn.apply.images import Applied
 from biocnn.apply.overlay import Picture, draw_density, write_svg
 from biocnn.apply.segment.writing import write_like
+from biocnn.core.palette import class_colour
 from biocnn.prediction.compatibility import Note
 from biocnn.prediction.model import Model
 
@@ -55,7 +56,8 @@ def count_objects(path: Path, name: str, models: Sequence[Model], folder: Path) 
             named = [f"{output}: {number:.1f}" for output, number in zip(outputs, count, strict=True)]
             picture, path_to = Picture(image, spacing, unit, first.facts.channels), folder / "overlays"
             shown = draw_density(picture, density.__getitem__, full, named, path_to / f"{name}.png")
-            write_svg(picture, {}, path_to / f"{name}.svg", over=shown)
+            legend = [(text, class_colour(k)) for k, text in enumerate(named)]
+            write_svg(picture, path_to / f"{name}.svg", legend, over=shown)
         notes = [Note("repaired", repair) for repair in image.repairs]
     rows = [
         {"class": output, "count": count[k], "low": low[k], "high": high[k]} for k, output in enumerate(outputs)

@@ -72,7 +72,8 @@ class Picture:
 
     def about(self) -> dict[str, Any]:
         """Return what a reader must know of the picture."""
-        found: dict[str, Any] = {"key": channel_key(self.channels, self.image.dtype)}
+        found: dict[str, Any] = dict(zip(("height", "width"), self.shape, strict=True))
+        found["key"] = channel_key(self.channels, self.image.dtype)
         if self.spacing:
             found |= {"spacing": list(map(float, self.spacing[-2:])), "unit": self.unit}
         if self.plane is not None:
@@ -154,8 +155,8 @@ def draw_density(
 
 def write_svg(
     picture: Picture,
-    about: dict[str, Any],
     path: Path,
+    legend: Sequence[tuple[str, str]],
     *,
     shapes: Iterable[Shape] = (),
     colours: Sequence[str] = (),
@@ -168,10 +169,10 @@ def write_svg(
     ----------
     picture, shapes, colours
         As for ``draw_shapes``.
-    about
-        What the report tells about the image, in addition to ``Picture.about``.
     path
         SVG file; its folder is created.
+    legend
+        Text and colour of each class.
     outputs
         Names of the classes.
     over
@@ -190,11 +191,11 @@ def write_svg(
             drawn = "".join(_path(ring * scale) for polygon in one.polygons for ring in polygon)
             title = escape(f"{outputs[one.kind]} {one.label}")
             lines.append(
-                f'<path data-object="{one.kind}-{one.label}" vector-effect="non-scaling-stroke" '
+                f'<path vector-effect="non-scaling-stroke" '
                 f'stroke="{colours[one.kind]}" d="{drawn}"><title>{title}</title></path>'
             )
         lines.append("</g>")
-    words = json.dumps({**about, **picture.about(), "height": picture.shape[0], "width": picture.shape[1]})
+    words = json.dumps({**picture.about(), "classes": legend})
     path.parent.mkdir(exist_ok=True)
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" data-about="{escape(words)}">\n'

@@ -39,10 +39,10 @@ def _rgb(colour: str) -> np.ndarray:
 
 
 def channel_key(channels: Sequence[str], dtype: np.dtype) -> list[tuple[str, str]]:
-    """Return name and colour of each channel that ``display`` shows; none if the colours are those of a photograph."""
-    if len(channels) == 3 and dtype == np.uint8:
+    """Return name and colour of each channel that ``display`` shows in a colour other than grey or its own."""
+    if len(channels) == 1 or (len(channels) == 3 and dtype == np.uint8):
         return []
-    colours = {1: ["#FFFFFF"], 2: [SKY, YELLOW]}.get(len(channels), ["#FF0000", "#00FF00", "#0000FF"])
+    colours = [SKY, YELLOW] if len(channels) == 2 else ["#FF0000", "#00FF00", "#0000FF"]
     return list(zip(channels, colours, strict=False))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from textwrap import wrap
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -69,13 +70,68 @@ class Table:
     kind: str = "table"
 
 
+class Mark(NamedTuple):
+    """An outline over an image: a path of SVG. Its name is the first cell of its row in the table of objects."""
+
+    name: str
+    colour: str
+    drawn: str
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """A new image beside the same image with what was found in it.
+
+    Parameters
+    ----------
+    name, about
+        Path of the image; its size and, of volumes, the slice.
+    what
+        What is drawn over it.
+    photo, over
+        Data URIs of the image, and of a picture to show instead of it, if any.
+    width, height
+        Size in the units of the marks.
+    marks
+        Outlines.
+    key
+        Names and colours of channels and classes.
+    field_width, unit
+        Width of the field of view, and its unit; 0 if the pixel size is unknown.
+    bar
+        Length of the scale bar, in that unit.
+    listed, header, rows
+        Table of the objects: its label, names of the columns, and rows.
+    """
+
+    name: str
+    about: str
+    what: str
+    photo: str
+    over: str
+    width: int
+    height: int
+    marks: list[Mark]
+    key: list[tuple[str, str]]
+    field_width: float = 0.0
+    unit: str = ""
+    bar: float = 0.0
+    listed: str = ""
+    header: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    kind: str = "viewer"
+
+
+Block = Text | Code | Quote | Files | Table | Picture | Viewer
+
+
 @dataclass(frozen=True)
 class Section:
     """A section of the page."""
 
     anchor: str
     title: str
-    blocks: list[Text | Code | Quote | Files | Table | Picture] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
 
 
 def table(caption: str, header: list[str], rows: Iterable[list[object]], numeric: str = "", full: str = "") -> Table:

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from biocnn.report import curves
-from biocnn.report.blocks import Section, Table, Text, counted, plural, short, table
+from biocnn.report.blocks import Block, Section, Table, Text, counted, plural, short, table
 from biocnn.report.figures import PAGE_WIDTH, Gallery, new_figure
 from biocnn.report.headline import interval, number
 from biocnn.report.images import bare
+from biocnn.report.overlays import overlays
 from biocnn.report.results import Results
 from biocnn.tasks import Task
 
@@ -20,6 +21,7 @@ _POWERS = str.maketrans("23", "²³")
 _UNCERTAIN = 10  # images
 _LIKELY = 3  # outputs of an image
 _PREVIEWS = 3  # restored images
+_CHANNELS = 2  # whose mean intensities are listed beside pictures
 _QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
 
 
@@ -104,13 +106,15 @@ def counts(results: Results) -> Section:
     found = results.table(path, ",")
     if not len(found):
         return section
-    section.blocks.extend(_processing(results, path))
     found = found[found["skipped"].isna()]
     where = plural(found["image"].nunique(), "new image")
     words = (
         f"{found['count'].sum():,.0f} objects in {where}. All counts are in {path}; apply/density has the densities, "
     )
     section.blocks.append(Text(words + "whose sums are the counts, and apply/overlays pictures of them."))
+    numbered = found.groupby(["image", "path"], sort=False)["count"].sum().rename("n").reset_index()
+    counted_ = found.rename(columns={"class": "name"})
+    section.blocks.extend(overlays(results, numbered, counted_, {"count": "Count", "low": "Low", "high": "High"}))
     quantiles = found.groupby("class", sort=False)["count"].quantile(list(_QUANTILES.values())).unstack()
     rows = [[name, *map(number, values)] for name, values in zip(quantiles.index, quantiles.to_numpy(), strict=True)]
     caption = "Numbers of objects per new image."
@@ -129,6 +133,7 @@ def counts(results: Results) -> Section:
         )
         header = ["Image", "Class", "Count", "90% interval", "Standard deviation"]
         section.blocks.append(table(caption, header, rows, ",".join(header[2:])))
+    section.blocks.extend(_processing(results, path))
     return section
 
 
@@ -185,14 +190,18 @@ def objects(results: Results, gallery: Gallery) -> Section:
     if (results.folder / "apply" / "previews").is_dir():
         return section
     found = results.table("apply/objects.csv", ",")
+    section.blocks.extend(_boxes(results) + (_measured(results, gallery, found) if len(found) else []))
     section.blocks.extend(_processing(results, "apply/images.csv"))
-    section.blocks.extend(_boxes(results))
-    if not len(found):
-        return section
+    return section
+
+
+def _measured(results: Results, gallery: Gallery, found: pd.DataFrame) -> list[Block]:
+    """Show the objects in new images with their pictures, and summarise their measurements."""
     kinds = f": {counted(found['class'])}" if found["class"].nunique() > 1 else ""
     images_ = results.table("apply/images.csv", ",")
     where = plural(images_.loc[images_["skipped"].isna(), "image"].nunique(), "new image")
-    section.blocks.append(Text(f"{plural(len(found), 'object')} in {where}{kinds}. All are in apply/objects.csv."))
+    blocks: list[Block] = [Text(f"{plural(len(found), 'object')} in {where}{kinds}. All are in apply/objects.csv.")]
+    blocks.extend(overlays(results, _numbered(images_, found), *_listed(found)))
     places = [name for name in found if re.fullmatch(r"label|centroid_.*|[xyz]_(min|max)", name)]
     measured = found.drop(columns=places).select_dtypes("number")
     rows = [
@@ -200,15 +209,33 @@ def objects(results: Results, gallery: Gallery) -> Section:
     ]
     header = ["Measurement", "Median", "25%", "75%", "Minimum", "Maximum"]
     caption = "Measurements of all objects; intensities are in the units of the image."
-    section.blocks.append(table(caption, header, rows, ",".join(header[1:]), "apply/objects.csv"))
-    sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
-    area = next(name for name in sizes if name in measured and measured[name].notna().all())  # in one unit
+    blocks.append(table(caption, header, rows, ",".join(header[1:]), "apply/objects.csv"))
+    area = _size_of(measured)
     figure = curves.sizes(measured[area].to_numpy(), _measurement(area))
-    section.blocks.append(gallery.add("objects", figure, "Histogram of object sizes", "Object sizes."))
-    return section
+    return [*blocks, gallery.add("objects", figure, "Histogram of object sizes", "Object sizes.")]
 
 
-def _boxes(results: Results) -> list[Table | Text]:
+def _numbered(images_: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of objects, n, in each image that was read."""
+    read = images_.loc[images_["skipped"].isna(), ["image", "path"]].drop_duplicates()
+    return read.assign(n=read["image"].map(found["image"].value_counts()).fillna(0))
+
+
+def _listed(found: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the objects with their names in pictures, and the measurements to list."""
+    size = _size_of(found)
+    names = [size, *[name for name in found if name.endswith("_mean")][:_CHANNELS], "score"]
+    named = found["class"].astype(str) + " " + found["label"].astype(str)
+    return found.assign(name=named), {name: _measurement(name) for name in names if name in found}
+
+
+def _size_of(found: pd.DataFrame) -> str:
+    """Return the name of the sizes of objects, which is that in units if all have one."""
+    sizes = ("area_um2", "area_mm2", "volume_um3", "volume_mm3", "area")
+    return next(name for name in sizes if name in found and found[name].notna().all())
+
+
+def _boxes(results: Results) -> list[Block]:
     """Count the boxes of each class in new images, and list the images on which the models disagree most."""
     images_ = results.table("apply/images.csv", ",")
     if not len(images_) or not (results.folder / "apply" / "boxes.csv").is_file():
@@ -216,14 +243,20 @@ def _boxes(results: Results) -> list[Table | Text]:
     read = images_[images_["skipped"].isna()]
     where = plural(read["image"].nunique(), "new image")
     words = f"{plural(int(read['n_objects'].sum()), 'object')} in {where}. All are in apply/boxes.csv, and for other "
-    blocks: list[Table | Text] = [
-        Text(words + "programs in apply/coco.json; apply/overlays has pictures with the boxes.")
-    ]
+    blocks: list[Block] = [Text(words + "programs in apply/coco.json; apply/overlays has pictures with the boxes.")]
     rows = []
     for name, part in read.groupby("class", sort=False):
         number_of, score = part["n_objects"], np.average(part["score_mean"].fillna(0), weights=part["n_objects"] + 1e-9)
         counts = [f"{number_of.sum():,}", f"{(number_of > 0).sum():,}", number(number_of.mean(), 1)]
         rows.append([name, *counts, f"{number_of.min():,}–{number_of.max():,}", number(score)])
+    found = results.table("apply/boxes.csv", ",")
+    names = dict(read[["path", "image"]].drop_duplicates().to_numpy())
+    number_in = (found.groupby("image").cumcount() + 1).astype(str)
+    sides = {"width": found["x1"] - found["x0"], "height": found["y1"] - found["y0"]}
+    listed = found.assign(image=found["image"].map(names), name=found["label"].astype(str) + " " + number_in, **sides)
+    units = [name for name in found if re.fullmatch("(width|height)_[a-z]+", name)]
+    columns = ["score", "x0", "y0", *(units or sides)]
+    blocks.extend(overlays(results, _numbered(images_, listed), listed, {name: _measurement(name) for name in columns}))
     header = ["Class", "Objects", "Images with any", "Mean per image", "Range", "Mean score"]
     blocks.append(table("Objects in new images.", header, rows, ",".join(header[1:]), "apply/images.csv"))
     if "disagreement" in read:

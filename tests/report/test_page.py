@@ -372,7 +372,7 @@ def test_a_second_report_has_the_same_bytes_and_a_failure_does_not_change_them(r
 
 
 def test_templates_name_what_is_missing():
-    with pytest.raises(Exception, match="'title' is undefined"):
+    with pytest.raises(Exception, match="'sections' is undefined"):
         render("page.html.j2")
 
 

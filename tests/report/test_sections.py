@@ -10,7 +10,15 @@ from biocnn.report.results import Results
 def test_images_without_objects_count_and_sizes_are_of_all_objects(tmp_path):
     """If only some images have a pixel size, sizes are shown in pixels."""
     (tmp_path / "apply").mkdir()
-    found = pd.DataFrame({"image": ["a", "a", "b"], "class": "object", "area": [4, 9, 5], "area_um2": [1.0, 2.0, None]})
+    found = pd.DataFrame(
+        {
+            "image": ["a", "a", "b"],
+            "label": [1, 2, 1],
+            "class": "object",
+            "area": [4, 9, 5],
+            "area_um2": [1.0, 2.0, None],
+        }
+    )
     found.to_csv(tmp_path / "apply/objects.csv", index=False)
     images = pd.DataFrame({"image": ["a", "b", "c", "d"], "skipped": [None, None, None, "d.png: damaged: copy it"]})
     images.assign(path=images["image"] + ".png").to_csv(tmp_path / "apply/images.csv", index=False)

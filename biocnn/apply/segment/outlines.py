@@ -66,8 +66,8 @@ def draw_found(found: Found, picture: Picture, name: str, folder: Path) -> None:
     draw_shapes(picture, _seen(found, picture, picture.size), colours, named, path.with_name(f"{name}.png"))
     write_svg(
         picture,
-        {},
         path.with_name(f"{name}.svg"),
+        [(text, colours[k]) for k, text in named.items()],
         shapes=_seen(found, picture, reduced(picture.shape, ON_PAGE)),
         colours=colours,
         outputs=found.outputs,

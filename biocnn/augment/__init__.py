@@ -5,13 +5,4 @@
 examples nor the batch size changes what happens to an example.
 """
 
-from biocnn.core.errors import InputError
-
 DRAWS = 8
-
-
-def require_positive(name: str, **settings: float) -> None:
-    """Refuse factors and lengths that are not positive."""
-    for key, value in settings.items():
-        if value <= 0:
-            raise InputError(f"augment: {name}.{key} is {value:g}", "allowed: a number above 0; or leave it out")

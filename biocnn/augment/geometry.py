@@ -1,18 +1,20 @@
 """Augmentations that move pixels: x float (N, C, *spatial), in two or three dimensions."""
 
 import math
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from biocnn.augment import require_positive
 from biocnn.augment.move import STAY, InPlane, Move, Moves, Turn, Warp
 from biocnn.augment.numbers import Some, spread, uniform
 from biocnn.augment.separable import along, spline
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import Fraction, NonNegative, Positive
 
 
-def flip(x: Tensor, u: Tensor, *, axes: list[int] | None = None) -> tuple[Tensor, Move]:
+def flip(x: Tensor, u: Tensor, *, axes: list[Annotated[int, Field(ge=-3, le=-1)]] | None = None) -> tuple[Tensor, Move]:
     """Mirror along each axis with probability 1/2.
 
     Parameters
@@ -58,15 +60,15 @@ def affine(
     x: Tensor,
     u: Tensor,
     *,
-    rotate: float = 180.0,
-    tilt: float = 0.0,
-    scale: float = 1.25,
-    stretch: float = 1.0,
-    shear: float = 0.0,
-    elastic: float = 0.0,
-    smooth: float = 32.0,
+    rotate: Annotated[float, Field(ge=0, le=360)] = 180.0,
+    tilt: Annotated[float, Field(ge=0, le=360)] = 0.0,
+    scale: Positive = 1.25,
+    stretch: Positive = 1.0,
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0,
+    elastic: NonNegative = 0.0,
+    smooth: Positive = 32.0,
     in_plane: bool = False,
-    share: float = 1.0,
+    share: Fraction = 1.0,
 ) -> tuple[Tensor, Move]:
     """Rotate, scale, stretch, shear and deform in one step; pixels beyond the border are mirrored.
 
@@ -94,7 +96,6 @@ def affine(
     share
         Share of the examples that are moved.
     """
-    require_positive("affine", scale=scale, stretch=stretch, smooth=smooth)
     if in_plane and x.ndim == 5:
         flat, move = affine(
             x.flatten(1, 2), u, rotate=rotate, scale=scale, stretch=stretch, shear=shear,
@@ -122,10 +123,10 @@ def elastic(
     x: Tensor,
     u: Tensor,
     *,
-    size: float = 5.0,
-    smooth: float = 32.0,
+    size: NonNegative = 5.0,
+    smooth: Positive = 32.0,
     in_plane: bool = False,
-    share: float = 1.0,
+    share: Fraction = 1.0,
 ) -> tuple[Tensor, Move]:
     """Deform only: ``affine`` with ``elastic`` set to ``size``; use that for both, in the time of one.
 

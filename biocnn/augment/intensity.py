@@ -4,20 +4,20 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from biocnn.augment import require_positive
 from biocnn.augment.move import STAY, Move
 from biocnn.augment.numbers import for_some, normal, spread, uniform
 from biocnn.augment.separable import along, blurring, coarsening
+from biocnn.core.ranges import Fraction, NonNegative, Positive
 
 
 def intensity(
     x: Tensor,
     u: Tensor,
     *,
-    contrast: float = 1.3,
-    brightness: float = 0.1,
+    contrast: Positive = 1.3,
+    brightness: NonNegative = 0.1,
     per_channel: bool = False,
-    share: float = 1.0,
+    share: Fraction = 1.0,
 ) -> tuple[Tensor, Move]:
     """Change contrast and brightness.
 
@@ -32,7 +32,6 @@ def intensity(
     share
         Share of the examples that are changed.
     """
-    require_positive("intensity", contrast=contrast)
 
     def change(u: Tensor, x: Tensor) -> Tensor:
         numbers = uniform(u[:, 1:3], (2, x.shape[1] if per_channel else 1))
@@ -42,7 +41,7 @@ def intensity(
     return for_some(share, u, change, x), STAY
 
 
-def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tuple[Tensor, Move]:
+def gamma(x: Tensor, u: Tensor, *, power: Positive = 1.5, share: Fraction = 1.0) -> tuple[Tensor, Move]:
     """Raise intensities to a power; values below 0 are kept.
 
     Parameters
@@ -52,7 +51,6 @@ def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tu
     share
         Share of the examples that are changed.
     """
-    require_positive("gamma", power=power)
 
     def change(u: Tensor, x: Tensor) -> Tensor:
         return x.where(x <= 0, x.clamp(min=1e-6) ** _each(spread(u[:, 1:2], power), x))
@@ -60,7 +58,7 @@ def gamma(x: Tensor, u: Tensor, *, power: float = 1.5, share: float = 1.0) -> tu
     return for_some(share, u, change, x), STAY
 
 
-def noise(x: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tuple[Tensor, Move]:
+def noise(x: Tensor, u: Tensor, *, sd: NonNegative = 0.05, share: Fraction = 1.0) -> tuple[Tensor, Move]:
     """Add Gaussian noise.
 
     Parameters
@@ -78,7 +76,7 @@ def noise(x: Tensor, u: Tensor, *, sd: float = 0.05, share: float = 1.0) -> tupl
 
 
 def blur(
-    x: Tensor, u: Tensor, *, sigma: float = 1.5, in_plane: bool = False, share: float = 1.0
+    x: Tensor, u: Tensor, *, sigma: Positive = 1.5, in_plane: bool = False, share: Fraction = 1.0
 ) -> tuple[Tensor, Move]:
     """Blur with a Gaussian.
 
@@ -91,7 +89,6 @@ def blur(
     share
         Share of the examples that are changed.
     """
-    require_positive("blur", sigma=sigma)
 
     def width(number: Tensor) -> Tensor:
         return sigma * (1 + 2 * number) / 3
@@ -100,7 +97,7 @@ def blur(
 
 
 def low_resolution(
-    x: Tensor, u: Tensor, *, factor: float = 2.0, in_plane: bool = False, share: float = 1.0
+    x: Tensor, u: Tensor, *, factor: Positive = 2.0, in_plane: bool = False, share: Fraction = 1.0
 ) -> tuple[Tensor, Move]:
     """Average over larger pixels, and interpolate back to the same size.
 
@@ -113,7 +110,6 @@ def low_resolution(
     share
         Share of the examples that are changed.
     """
-    require_positive("low_resolution", factor=factor)
 
     def length(number: Tensor) -> Tensor:
         return max(factor, 1 / factor) ** number

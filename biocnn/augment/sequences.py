@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from biocnn.augment import require_positive
 from biocnn.augment.move import Move, Shift, Turn
+from biocnn.core.ranges import Size
 from biocnn.io.fasta import PADDING, UNKNOWN
 from biocnn.nn import encode
 
@@ -15,7 +15,7 @@ def reverse_complement(x: Tensor, u: Tensor) -> tuple[Tensor, Move]:
     return torch.where(chosen[:, None], encode.reverse_complement(x), x), Turn(chosen, x.shape[1:], [-1])
 
 
-def shift(x: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Move]:
+def shift(x: Tensor, u: Tensor, *, max: Size = 5) -> tuple[Tensor, Move]:
     """Shift the window; bases beyond the flank are unknown, padding is kept.
 
     Parameters
@@ -23,7 +23,6 @@ def shift(x: Tensor, u: Tensor, *, max: int = 5) -> tuple[Tensor, Move]:
     max
         Largest shift in either direction, in bp.
     """
-    require_positive("shift", max=max)
     move = Shift((u[:, :1] * (2 * max + 1)).floor().long() - max, x.shape[1])
     moved = x.gather(1, move.index)
     return torch.where(move.inside | (moved == PADDING), moved, UNKNOWN), move

@@ -9,10 +9,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from biocnn.core.errors import InputError
 from biocnn.core.wording import describe, given, shown
 
-MANY = 1_000_000  # above any sensible value: a typing error, or a file meant to do harm
-
-Size = Annotated[int, Field(ge=1, le=MANY)]
-Count = Annotated[int, Field(ge=0, le=MANY)]
+Size = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import Count
 from biocnn.data.loci import FROM
 from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.sampling import BINS, Apart, Background, crowded, gc_percent, overlaps
@@ -19,12 +22,16 @@ __all__ = ["dinucleotide_shuffled", "flanking", "gc_matched", "given", "random"]
 
 SOURCE = "negatives"  # name in checks
 TRIES = 10  # attempts to find another order of a sequence's dinucleotides
-MOST = 1000  # largest number of negatives per positive
 STEPS = 10  # windows to try on either side of a positive
 
 
 def random(
-    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
+    positives: Positives,
+    rng: np.random.Generator,
+    checks: Checks,
+    *,
+    ratio: Annotated[float, Field(gt=0, le=1000)] = 1.0,
+    distance: Count = 300,
 ) -> EncodedExamples:
     """Draw windows uniformly from the group (contig or block) of their positives.
 
@@ -45,7 +52,12 @@ def random(
 
 
 def gc_matched(
-    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
+    positives: Positives,
+    rng: np.random.Generator,
+    checks: Checks,
+    *,
+    ratio: Annotated[float, Field(gt=0, le=1000)] = 1.0,
+    distance: Count = 300,
 ) -> EncodedExamples:
     """Draw windows from the group (contig or block) of their positives with the same GC distribution, to 1%.
 
@@ -81,7 +93,12 @@ def gc_matched(
 
 
 def flanking(
-    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, distance: int = 300
+    positives: Positives,
+    rng: np.random.Generator,
+    checks: Checks,
+    *,
+    ratio: Annotated[float, Field(gt=0, le=1000)] = 1.0,
+    distance: Count = 300,
 ) -> EncodedExamples:
     """Take windows next to the positives, upstream or downstream; if one is not available, the next one further away.
 
@@ -118,7 +135,12 @@ def flanking(
 
 
 def dinucleotide_shuffled(
-    positives: Positives, rng: np.random.Generator, checks: Checks, *, ratio: float = 1.0, fresh: bool = True
+    positives: Positives,
+    rng: np.random.Generator,
+    checks: Checks,
+    *,
+    ratio: Annotated[float, Field(gt=0, le=1000)] = 1.0,
+    fresh: bool = True,
 ) -> EncodedExamples:
     """Shuffle the bases of each positive such that all dinucleotide counts are preserved exactly.
 
@@ -189,8 +211,6 @@ def _groups(positives: Positives, ratio: float) -> Iterator[tuple[str, np.ndarra
 
 def _how_many(sizes: list[int], ratio: float) -> list[int]:
     """Return the number of negatives per group: each is correct to within one, and so is the sum."""
-    if not 0 < ratio <= MOST:
-        raise InputError(f"data.negatives.ratio: {ratio:g}", f"negatives per positive: above 0, at most {MOST:,}")
     wanted = np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
     if not sum(wanted):
         raise InputError(
@@ -206,8 +226,6 @@ def _context(positives: Positives, distance: int) -> GenomeContext:
             "data.negatives: Sequences have no genome to draw windows from",
             "allowed for Sequences: dinucleotide_shuffled, given; Intervals can draw from the genome",
         )
-    if distance < 0:
-        raise InputError(f"data.negatives.distance: {distance} is below 0", "bp between a negative and the next peak")
     return positives.context
 
 

@@ -13,6 +13,7 @@ from biocnn.config.schema import build
 from biocnn.config.signatures import Choice
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.ranges import BelowOne
 from biocnn.data.covariates import check_names, need, read_covariates
 from biocnn.data.positives import EncodedExamples, Positives
 from biocnn.data.raw import Raw
@@ -94,7 +95,7 @@ class Sequences:
         alphabet: Literal["DNA", "RNA"] | None = None,
         iupac: Literal["unknown", "mixed", "error"] = "unknown",
         group: str | None = None,
-        max_unknown: float = 0.5,
+        max_unknown: BelowOne = 0.5,
     ) -> None:
         if (sequences is None) == (table is None):
             raise InputError("data: needs either sequences or table", "sequences: a FASTA; table: a TSV with both")
@@ -127,8 +128,6 @@ class Sequences:
         if covariates is not None and negatives is not None:
             raise InputError("data.covariates: negatives that are made have none", "leave out one of the two")
         check_names(covariates, [*(targets or ())], labels or table)
-        if not 0 <= max_unknown < 1:
-            raise InputError(f"data.max_unknown: {max_unknown} is not a fraction", "allowed: 0 to below 1")
         self.sequences, self.labels, self.table = _path(sequences), _path(labels), _path(table)
         self.test_sequences, self.test_labels = _path(test_sequences), _path(test_labels)
         self.targets, self.group, self.max_unknown = targets, group, max_unknown

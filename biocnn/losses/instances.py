@@ -1,15 +1,17 @@
 """Loss for touching objects."""
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor
 
-from biocnn.core.errors import InputError
+from biocnn.core.ranges import NonNegative
 from biocnn.losses.pixels import mean_surprise
 from biocnn.losses.regions import soft_dice
 from biocnn.losses.sums import softmax_sums
 from biocnn.metrics.masks import IGNORE
 
 GAP_STEPS = 8  # steps of the gap map per pixel
-WIDEST = 10  # pixels; keeps the weight small at the largest stored gap
 
 
 def instances(
@@ -17,11 +19,11 @@ def instances(
     target: Tensor,
     class_weights: Tensor | None = None,
     *,
-    boundary: float = 1.0,
-    distance: float = 1.0,
-    kind: float = 1.0,
-    border_weight: float = 0.0,
-    border_sigma: float = 5.0,
+    boundary: NonNegative = 1.0,
+    distance: NonNegative = 1.0,
+    kind: NonNegative = 1.0,
+    border_weight: NonNegative = 0.0,
+    border_sigma: Annotated[float, Field(gt=0, le=10)] = 5.0,  # gaps are stored up to 32 pixels
 ) -> Tensor:
     """Compute cross-entropy and Dice of background / inside / boundary, plus the error of the edge distance.
 
@@ -39,16 +41,12 @@ def instances(
         Additional weight in the cross-entropy of pixels in a gap between two objects, where the distances to the
         nearest two objects, d1 + d2, are 0: w0 of U-Net, which used 10.
     border_sigma
-        Decay of this weight with the gap width, in pixels, at most 10: w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
+        Decay of this weight with the gap width, in pixels: w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
 
     References
     ----------
     Border weights: Ronneberger et al., MICCAI 2015, doi:10.1007/978-3-319-24574-4_28.
     """
-    terms = {"boundary": boundary, "distance": distance, "kind": kind, "border_weight": border_weight}
-    for name, weight in terms.items():
-        if weight < 0:
-            raise InputError(f"loss.{name} is {weight:g}", "allowed: 0 or more")
     wanted, weights = target[:, :1], class_weights
     if weights is None:
         weights = logits.new_ones(3)
@@ -67,9 +65,4 @@ def instances(
 
 def border_weights(gap: Tensor, weight: float, sigma: float) -> Tensor:
     """Compute 1 + weight * exp(-(d1 + d2)^2 / (2 sigma^2)) from the stored gap map, of any shape."""
-    if not 0 < sigma <= WIDEST:
-        raise InputError(
-            f"loss.border_sigma is {sigma:g}",
-            f"allowed: above 0 and at most {WIDEST} pixels, since gaps are stored up to 32",
-        )
     return 1 + weight * gap.float().square().mul_(-0.5 / (sigma * GAP_STEPS) ** 2).exp_()

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import Fraction, NonNegative
 from biocnn.losses.sums import Sums, one_hot, softmax_sums
 from biocnn.metrics.masks import IGNORE
 
@@ -17,7 +18,7 @@ def bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> 
 
 
 def cross_entropy(
-    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, label_smoothing: float = 0.0
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, label_smoothing: Fraction = 0.0
 ) -> Tensor:
     """Cross-entropy of one class per pixel or example, averaged over known ones, weighted by class.
 
@@ -26,7 +27,7 @@ def cross_entropy(
     target
         Class maps (N, 1, *spatial), or one row per example with 1 for its class (N, K).
     label_smoothing
-        Share of each target, in 0-1, that is spread evenly over all classes; for rows only.
+        Share of each target that is spread evenly over all classes; for rows only.
 
     References
     ----------
@@ -63,7 +64,7 @@ def mean_surprise(sums: Sums, class_weights: Tensor | None) -> Tensor:
     return -(class_weights * sums.log_likelihood).sum() / (class_weights * sums.truth).sum().clamp(min=1e-6)
 
 
-def focal(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, gamma: float = 2.0) -> Tensor:
+def focal(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, gamma: NonNegative = 2.0) -> Tensor:
     """Cross-entropy times (1 - p) ** gamma of the true class, which reduces the weight of easy pixels.
 
     Parameters

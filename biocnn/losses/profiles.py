@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor
 
-from biocnn.core.errors import InputError
+from biocnn.core.ranges import NonNegative
 
 _NEVER = -1e4  # logit of unknown bases, with a probability of 0
 
 
-def multinomial(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, totals: float = 1.0) -> Tensor:
+def multinomial(
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, totals: NonNegative = 1.0
+) -> Tensor:
     """Negative log-likelihood of where the counts of a window lie, and squared error of the logarithm of their sum.
 
     Logits, (N, K, L), are logarithms of expected counts: their softmax over a window is the expected shape, the sum of
@@ -25,8 +27,6 @@ def multinomial(logits: Tensor, target: Tensor, class_weights: Tensor | None = N
     ----------
     Avsec et al., Nature Genetics 53, 354-366 (2021), doi:10.1038/s41588-021-00782-6.
     """
-    if totals < 0:
-        raise InputError(f"loss.totals is {totals:g}", "allowed: 0 or more")
     known = ~target.isnan()
     counts, z = target.nan_to_num(), logits.masked_fill(~known, _NEVER)
     total = counts.sum(2)

@@ -5,6 +5,7 @@ Sums are taken over the batch, not over each image, so that images without a cla
 
 from torch import Tensor
 
+from biocnn.core.ranges import NonNegative
 from biocnn.losses.pixels import bce, focal, mean_surprise
 from biocnn.losses.sums import Sums, sigmoid_sums, softmax_sums
 
@@ -19,7 +20,7 @@ def soft_dice(sums: Sums, smooth: float) -> Tensor:
     return 1 - ((2 * sums.overlap + smooth) / (sums.predicted + sums.truth + smooth)).mean()
 
 
-def dice(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0) -> Tensor:
+def dice(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: NonNegative = 1.0) -> Tensor:
     """Soft Dice loss of a binary mask (K = 1) or a class map, with equal weights of all classes.
 
     Parameters
@@ -34,7 +35,9 @@ def dice(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *,
     return soft_dice(region_sums(logits, target), smooth)
 
 
-def dice_bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0) -> Tensor:
+def dice_bce(
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: NonNegative = 1.0
+) -> Tensor:
     """Sum of soft Dice and binary cross-entropy.
 
     Parameters
@@ -46,7 +49,7 @@ def dice_bce(logits: Tensor, target: Tensor, class_weights: Tensor | None = None
 
 
 def dice_cross_entropy(
-    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: float = 1.0
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, smooth: NonNegative = 1.0
 ) -> Tensor:
     """Sum of soft Dice and cross-entropy.
 
@@ -64,8 +67,8 @@ def dice_focal(
     target: Tensor,
     class_weights: Tensor | None = None,
     *,
-    gamma: float = 2.0,
-    smooth: float = 1.0,
+    gamma: NonNegative = 2.0,
+    smooth: NonNegative = 1.0,
 ) -> Tensor:
     """Sum of soft Dice and the focal loss.
 
@@ -84,9 +87,9 @@ def tversky(
     target: Tensor,
     class_weights: Tensor | None = None,
     *,
-    false_positives: float = 0.3,
-    false_negatives: float = 0.7,
-    smooth: float = 1.0,
+    false_positives: NonNegative = 0.3,
+    false_negatives: NonNegative = 0.7,
+    smooth: NonNegative = 1.0,
 ) -> Tensor:
     """Dice with different weights of false positives and false negatives; all classes weigh the same.
 

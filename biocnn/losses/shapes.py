@@ -4,17 +4,16 @@ Each class except the background is treated separately; a mask is one class.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from biocnn.core.errors import InputError
+from biocnn.core.ranges import Count, NonNegative
 from biocnn.losses.regions import dice_bce, dice_cross_entropy
 from biocnn.losses.sums import one_hot
 from biocnn.metrics.masks import IGNORE
-
-FARTHEST = 90  # pixels; squared distances fit in 16 bits
 
 
 def boundary(
@@ -22,8 +21,8 @@ def boundary(
     target: Tensor,
     class_weights: Tensor | None = None,
     *,
-    weight: float = 1.0,
-    reach: int = 10,
+    weight: NonNegative = 1.0,
+    reach: Annotated[int, Field(ge=1, le=90)] = 10,  # squared distances fit in 16 bits
 ) -> Tensor:
     """Sum of Dice, cross-entropy, and errors weighted by their distance from the true boundary.
 
@@ -35,14 +34,12 @@ def boundary(
     weight
         Weight of the boundary term.
     reach
-        Distance beyond which all errors have the same weight, in pixels, 1-90.
+        Distance beyond which all errors have the same weight, in pixels.
 
     References
     ----------
     Kervadec et al., MIDL 2019, arXiv:1812.07032; with unbounded distances.
     """
-    if not 1 <= reach <= FARTHEST:
-        raise InputError(f"loss.reach is {reach}", f"allowed: 1 to {FARTHEST} pixels")
     p, truth, known = _foreground(logits, target)
     to_outside, to_inside = distances(torch.cat([known & ~truth, truth]), reach).chunk(2)  # one of them is 0
     far = (to_outside + to_inside - 0.5) / reach * known
@@ -55,9 +52,9 @@ def cldice(
     target: Tensor,
     class_weights: Tensor | None = None,
     *,
-    weight: float = 0.5,
-    radius: int = 3,
-    smooth: float = 1.0,
+    weight: NonNegative = 0.5,
+    radius: Count = 3,
+    smooth: NonNegative = 1.0,
 ) -> Tensor:
     """Sum of Dice, cross-entropy, and soft clDice, which penalises interrupted tubular structures.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from biocnn.core.errors import InputError
+from biocnn.core.ranges import Fraction, Positive
 
 LEVELS = (0.05, 0.5, 0.95)  # of quantiles
 _WIDEST = 10.0  # bound of the logarithm of a spread, in units of the targets' standard deviation
@@ -25,7 +25,7 @@ def l1(logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> T
     return _mean(F.l1_loss(logits, target.nan_to_num(), reduction="none"), target)
 
 
-def huber(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, delta: float = 1.0) -> Tensor:
+def huber(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, delta: Positive = 1.0) -> Tensor:
     """Squared error up to a distance, and linear beyond, so that single wrong values matter less.
 
     Parameters
@@ -37,8 +37,6 @@ def huber(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *
     ----------
     Huber, Ann. Math. Statist. 35, 73-101 (1964), doi:10.1214/aoms/1177703732.
     """
-    if delta <= 0:
-        raise InputError(f"loss.delta is {delta:g}", "allowed: a number above 0, in standard deviations of the targets")
     return _mean(F.huber_loss(logits, target.nan_to_num(), reduction="none", delta=delta), target)
 
 
@@ -48,7 +46,9 @@ def poisson(logits: Tensor, target: Tensor, class_weights: Tensor | None = None)
     return _mean(logits.exp() - y * logits + torch.xlogy(y, y) - y, target)
 
 
-def gaussian_nll(logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, beta: float = 0.5) -> Tensor:
+def gaussian_nll(
+    logits: Tensor, target: Tensor, class_weights: Tensor | None = None, *, beta: Fraction = 0.5
+) -> Tensor:
     """Negative log-likelihood of normal distributions: logits are K means, and K logarithms of standard deviations.
 
     Parameters
@@ -62,8 +62,6 @@ def gaussian_nll(logits: Tensor, target: Tensor, class_weights: Tensor | None = 
     ----------
     Seitzer et al., ICLR 2022, arXiv:2203.09168.
     """
-    if not 0 <= beta <= 1:
-        raise InputError(f"loss.beta is {beta:g}", "allowed: 0 to 1")
     mean, log_sd = logits.chunk(2, 1)
     log_sd = log_sd.clamp(-_WIDEST, _WIDEST)
     z = (target.nan_to_num() - mean) * (-log_sd).exp()

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from biocnn.core.ranges import BelowOne, Positive, Size
 from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock, pool
 from biocnn.nn.classifier_blocks import AdaptivePool, LocalResponseNorm, dense_head
@@ -51,12 +52,12 @@ class AlexNet(ImageNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: tuple[int, int, int, int, int] = (96, 256, 384, 384, 256),
-        hidden: int = 4096,
+        channels: tuple[Size, Size, Size, Size, Size] = (96, 256, 384, 384, 256),
+        hidden: Size = 4096,
         norm: Literal["local", "batch", "instance", "group"] | None = "local",
-        dropout: float = 0.5,
+        dropout: BelowOne = 0.5,
         mean: tuple[float, ...] | None = None,
-        sd: tuple[float, ...] | None = None,
+        sd: tuple[Positive, ...] | None = None,
     ) -> None:
         one, two, three, four, five = as_list("model.channels", channels, WIDTHS, exactly=5)
         local = [LocalResponseNorm()] if norm == "local" else []

@@ -9,6 +9,7 @@ from biocnn.config.registry import suited
 from biocnn.config.schema import build, choose
 from biocnn.config.signatures import Choice
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Size
 from biocnn.nn.classifier_blocks import dense_head
 from biocnn.nn.layers import LAST
 
@@ -35,7 +36,7 @@ class BagNetwork(nn.Module):
     Raises
     ------
     InputError
-        If the network is not one of biocnn's for images with one target, or ``hidden`` is less than 1.
+        If the network is not one of biocnn's for images with one target.
 
     References
     ----------
@@ -52,16 +53,14 @@ class BagNetwork(nn.Module):
         *,
         network: Choice["models"] | None = None,  # type: ignore # noqa: F821 (a kind, not a type)
         pool: Literal["attention", "mean", "max"] = "attention",
-        hidden: int = 64,
-        dropout: float = 0.0,
+        hidden: Size = 64,
+        dropout: BelowOne = 0.0,
     ) -> None:
         super().__init__()
         section = choose("models", network or "ResNet", "model.network")
         allowed = suited("models", "image", "vector")
         if section.name not in allowed:  # the name may come from a file
             raise InputError(f"model.network: {section.name} is not for images", "allowed: " + ", ".join(allowed))
-        if hidden < 1:  # attention without units is a mean
-            raise InputError(f"model.hidden: {hidden}", "give at least 1; or set model.pool: mean")
         self.spatial_dims = spatial_dims
         self.network: Any = build("models", section, spatial_dims, in_channels, out_channels)
         last, self.network.head[-1] = self.network.head[-1], nn.Identity()

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import nn
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Count, Size
 from biocnn.models.sequence_network import SequenceNetwork, best_of, head
 from biocnn.nn.blocks import ConvBlock, GlobalPool, kaiming
 from biocnn.nn.unet_blocks import as_list
@@ -51,13 +52,13 @@ class Basset(SequenceNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] = [64, 96, 128],  # noqa: B006 (never modified; YAML gives lists)
-        kernel_size: list[int] = [19, 11, 7],  # noqa: B006
-        pool: list[int] = [3, 4, 4],  # noqa: B006
+        channels: list[Size] = [64, 96, 128],  # noqa: B006 (never modified; YAML gives lists)
+        kernel_size: list[Size] = [19, 11, 7],  # noqa: B006
+        pool: list[Size] = [3, 4, 4],  # noqa: B006
         over: Literal["max", "average", "both"] = "both",
         norm: Literal["batch", "instance", "group"] | None = "batch",
-        hidden: int = 64,
-        dropout: float = 0.3,
+        hidden: Count = 64,
+        dropout: BelowOne = 0.3,
         strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:

@@ -1,15 +1,15 @@
 """BPNet: dilated convolutions at full resolution, with a value for each position."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Size
 from biocnn.nn.blocks import ConvBlock, Skip, kaiming
 from biocnn.nn.layers import Conv
 from biocnn.nn.strands import check_strands, on_both_strands
-
-DEEPEST = 12  # layers: the last has a dilation of 4,096 bp
 
 
 class BPNet(nn.Module):
@@ -39,7 +39,7 @@ class BPNet(nn.Module):
     Raises
     ------
     InputError
-        If a number is outside its range, or ``strands`` is ``both`` and the input is not a one-hot sequence.
+        If a kernel size is even, or ``strands`` is ``both`` and the input is not a one-hot sequence.
 
     References
     ----------
@@ -54,22 +54,18 @@ class BPNet(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        channels: int = 64,
-        kernel_size: int = 25,
-        layers: int = 6,
-        last_kernel: int = 25,
+        channels: Size = 64,
+        kernel_size: Size = 25,
+        layers: Annotated[int, Field(ge=0, le=12)] = 6,
+        last_kernel: Size = 25,
         norm: Literal["batch", "instance", "group"] | None = "batch",
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         strands: Literal["single", "both"] | None = None,
     ) -> None:
         super().__init__()
         check_strands(strands, spatial_dims, in_channels)
-        if channels < 1:
-            raise InputError(f"model.channels is {channels}", "allowed: 1 or more")
-        if not 0 <= layers <= DEEPEST:
-            raise InputError(f"model.layers is {layers}", f"allowed: 0 to {DEEPEST}")
         for name, size in (("kernel_size", kernel_size), ("last_kernel", last_kernel)):
-            if size < 1 or size % 2 == 0:
+            if size % 2 == 0:
                 raise InputError(f"model.{name} is {size}", "allowed: odd numbers, so that maps keep their position")
         self.strands, self.opposite = strands or "single", list[int]()
         block: dict[str, Any] = {"norm": norm, "dropout": dropout, "dropout_kind": "spatial"}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
+from biocnn.core.ranges import Size
 from biocnn.metrics.boxes import UNJUDGED
 from biocnn.models.detector import Detector
 from biocnn.models.resnet import STRIDES, ResNet
@@ -55,7 +56,7 @@ class CentreNet(Detector):
         out_channels: int,
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
-        channels: tuple[int, int, int, int] | None = None,
+        channels: tuple[Size, Size, Size, Size] | None = None,
         stem: Literal["small", "medium", "large", "huge"] | None = None,
     ) -> None:
         super().__init__()

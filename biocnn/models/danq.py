@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Count, Size
 from biocnn.models.sequence_network import SequenceNetwork, best_of, head
 from biocnn.nn.blocks import ConvBlock, GlobalPool, kaiming
 
@@ -51,13 +52,13 @@ class DanQ(SequenceNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: int = 64,
-        kernel_size: int = 26,
-        pool: int = 4,
-        recurrent: int = 32,
+        channels: Size = 64,
+        kernel_size: Size = 26,
+        pool: Size = 4,
+        recurrent: Size = 32,
         over: Literal["max", "average", "both"] = "both",
-        hidden: int = 0,
-        dropout: float = 0.3,
+        hidden: Count = 0,
+        dropout: BelowOne = 0.3,
         strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:

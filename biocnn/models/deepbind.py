@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from biocnn.core.ranges import BelowOne, Count, Size
 from biocnn.models.sequence_network import SequenceNetwork, after, head
 from biocnn.nn.best_match import scan_max
 from biocnn.nn.blocks import ConvBlock, GlobalPool
@@ -42,11 +43,11 @@ class DeepBind(SequenceNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: int = 16,
-        kernel_size: int = 24,
+        channels: Size = 16,
+        kernel_size: Size = 24,
         pool: Literal["max", "both"] = "max",
-        hidden: int = 32,
-        dropout: float = 0.0,
+        hidden: Count = 32,
+        dropout: BelowOne = 0.0,
         strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:

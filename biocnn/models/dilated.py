@@ -1,9 +1,11 @@
 """A residual network of dilated convolutions, with a large receptive field at full resolution."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import nn
 
+from biocnn.core.ranges import BelowOne, Count, Size
 from biocnn.models.sequence_network import SequenceNetwork, head
 from biocnn.nn.blocks import ConvBlock, GlobalPool, Skip, kaiming
 
@@ -43,13 +45,13 @@ class DilatedResNet(SequenceNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: int = 64,
-        kernel_size: int = 21,
-        layers: int = 4,
+        channels: Size = 64,
+        kernel_size: Size = 21,
+        layers: Annotated[int, Field(ge=0, le=20)] = 4,
         over: Literal["max", "average", "both"] = "both",
         norm: Literal["batch", "instance", "group"] | None = "batch",
-        hidden: int = 0,
-        dropout: float = 0.3,
+        hidden: Count = 0,
+        dropout: BelowOne = 0.3,
         strands: Literal["single", "both"] | None = None,
         combine: Literal["max", "mean"] = "max",
     ) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import Fraction, Positive, Size
 from biocnn.models.detector import Detector
 from biocnn.models.resnet import STRIDES, ResNet
 from biocnn.models.rpn import ProposalNetwork, is_large
@@ -56,7 +57,7 @@ class FasterRCNN(Detector):
     Raises
     ------
     InputError
-        If there are not two dimensions, or sizes or ratios are missing or not above 0.
+        If there are not two dimensions, or sizes or ratios are missing.
 
     References
     ----------
@@ -74,16 +75,16 @@ class FasterRCNN(Detector):
         out_channels: int,
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
-        channels: tuple[int, int, int, int] | None = None,
+        channels: tuple[Size, Size, Size, Size] | None = None,
         stem: Literal["small", "medium", "large", "huge"] | None = None,
-        sizes: tuple[float, float, float, float, float] | None = None,
-        ratios: tuple[float, ...] = (0.5, 1.0, 2.0),
-        pyramid: int | None = None,
-        dense: int | None = None,
-        sampled: int | None = None,
-        score: float = 0.05,
-        overlap: float = 0.5,
-        most: int = 1000,
+        sizes: tuple[Positive, Positive, Positive, Positive, Positive] | None = None,
+        ratios: tuple[Positive, ...] = (0.5, 1.0, 2.0),
+        pyramid: Size | None = None,
+        dense: Size | None = None,
+        sampled: Size | None = None,
+        score: Fraction = 0.05,
+        overlap: Fraction = 0.5,
+        most: Size = 1000,
     ) -> None:
         super().__init__()
         if spatial_dims != 2:
@@ -96,8 +97,6 @@ class FasterRCNN(Detector):
         defaults = [SIZE * stride for stride in self.strides]
         sides = as_list("model.sizes", defaults if sizes is None else sizes, defaults, exactly=5)
         shapes = as_list("model.ratios", ratios, (1, 2))
-        if min(*sides, *shapes) <= 0:
-            raise InputError(f"model.sizes is {sides}, model.ratios {shapes}", "give numbers above 0")
         pyramid = pyramid or 256
         self.pyramid = Pyramid(2, body.widths, pyramid)
         self.proposals = ProposalNetwork(pyramid, self.strides, sides, shapes)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Size
 from biocnn.nn.blocks import kaiming, pool, two_convs
 from biocnn.nn.layers import Conv, layer
 from biocnn.nn.strands import check_strands, on_both_strands
@@ -56,10 +57,10 @@ class FCN(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        channels: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128),
+        channels: tuple[Size, Size, Size, Size, Size] = (16, 32, 64, 128, 128),
         skips: Literal["32s", "16s", "8s"] = "8s",
         norm: Literal["batch", "instance", "group"] | None = "batch",
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         strands: Literal["single", "both"] | None = None,
     ) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Positive
 from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 from biocnn.nn.classifier_blocks import Inception, LocalResponseNorm, dense_head
@@ -41,11 +41,6 @@ class GoogLeNet(ImageNetwork):
     dropout
         Dropout probability of the pooled features.
 
-    Raises
-    ------
-    InputError
-        If the width is not above 0.
-
     References
     ----------
     Szegedy et al., CVPR 2015, doi:10.1109/CVPR.2015.7298594.
@@ -57,12 +52,10 @@ class GoogLeNet(ImageNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        width: float = 1.0,
+        width: Positive = 1.0,
         norm: Literal["local", "batch"] | None = "local",
-        dropout: float = 0.4,
+        dropout: BelowOne = 0.4,
     ) -> None:
-        if width <= 0:
-            raise InputError(f"model.width is {width}", "give a number above 0, e.g. 0.5")
         local = [LocalResponseNorm()] if norm == "local" else []
         block: dict[str, Any] = {"norm": None if norm == "local" else norm}
 

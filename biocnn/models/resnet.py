@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Positive, Size
 from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 from biocnn.nn.classifier_blocks import dense_head, residual_block
@@ -58,11 +59,11 @@ class ResNet(ImageNetwork):
         out_channels: int,
         *,
         depth: Literal[18, 34, 50, 101, 152] | None = None,
-        channels: tuple[int, int, int, int] | None = None,
+        channels: tuple[Size, Size, Size, Size] | None = None,
         stem: Literal["small", "medium", "large", "huge"] | None = None,
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         mean: tuple[float, ...] | None = None,
-        sd: tuple[float, ...] | None = None,
+        sd: tuple[Positive, ...] | None = None,
     ) -> None:
         depth = 18 if depth is None else depth
         if depth not in BLOCKS:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import nn
 
+from biocnn.core.ranges import BelowOne, Size
 from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock, pool
 from biocnn.nn.classifier_blocks import AdaptivePool, dense_head
@@ -40,10 +41,10 @@ class SlideNet(ImageNetwork):
         in_channels: int,
         out_channels: int,
         *,
-        channels: tuple[int, int] = (32, 64),
-        hidden: int = 1024,
+        channels: tuple[Size, Size] = (32, 64),
+        hidden: Size = 1024,
         norm: Literal["batch", "instance", "group"] | None = None,
-        dropout: float = 0.5,
+        dropout: BelowOne = 0.5,
     ) -> None:
         one, two = as_list("model.channels", channels, (32, 64), exactly=2)
         features = nn.Sequential(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from biocnn.core.ranges import BelowOne, Size
 from biocnn.nn.blocks import kaiming, two_convs
 from biocnn.nn.layers import Conv
 from biocnn.nn.strands import check_strands, on_both_strands
@@ -74,16 +75,16 @@ class UNet(nn.Module):
         in_channels: int,
         out_channels: int,
         *,
-        channels: list[int] | None = None,
-        kernel_size: int | list[int | list[int]] | None = None,
-        factor: int | list[int | list[int]] = 2,
+        channels: list[Size] | None = None,
+        kernel_size: Size | list[Size | list[Size]] | None = None,
+        factor: Size | list[Size | list[Size]] = 2,
         norm: Literal["batch", "instance", "group"] | None = "batch",
         down: Literal["max", "average", "strided"] = "max",
         up: Literal["transposed", "interpolate"] = "transposed",
         residual: bool = False,
         attention: bool = False,
         deep_supervision: bool = False,
-        dropout: float = 0.0,
+        dropout: BelowOne = 0.0,
         strands: Literal["single", "both"] | None = None,
     ) -> None:
         super().__init__()

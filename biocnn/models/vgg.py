@@ -6,6 +6,7 @@ from typing import Literal
 from torch import nn
 
 from biocnn.core.errors import InputError
+from biocnn.core.ranges import BelowOne, Positive, Size
 from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock, pool
 from biocnn.nn.classifier_blocks import AdaptivePool, dense_head
@@ -55,12 +56,12 @@ class VGG(ImageNetwork):
         out_channels: int,
         *,
         depth: Literal[11, 13, 16, 19] = 16,
-        channels: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512),
-        hidden: int = 4096,
+        channels: tuple[Size, Size, Size, Size, Size] = (64, 128, 256, 512, 512),
+        hidden: Size = 4096,
         norm: Literal["batch", "instance", "group"] | None = None,
-        dropout: float = 0.5,
+        dropout: BelowOne = 0.5,
         mean: tuple[float, ...] | None = None,
-        sd: tuple[float, ...] | None = None,
+        sd: tuple[Positive, ...] | None = None,
     ) -> None:
         if depth not in CONVOLUTIONS:
             raise InputError(f"model.depth is {depth!r}", "allowed: " + ", ".join(map(str, CONVOLUTIONS)))

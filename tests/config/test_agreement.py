@@ -263,4 +263,4 @@ def test_a_human_level_must_be_of_a_metric_that_the_task_has() -> None:
 @pytest.mark.parametrize(("name", "wanted"), [("ResNet", 4), ("VGG", 5), ("AlexNet", 5), ("SlideNet", 2)])
 def test_a_wrong_number_of_channels_is_refused_before_anything_runs(folder: Path, name: str, wanted: int) -> None:
     (fault,) = faults(f"{LABELLED}model: {{name: {name}, channels: [8, 8, 8]}}\n")
-    assert f"model.channels: must be a list of {wanted} (each: a whole number)" in fault
+    assert f"model.channels: must be a list of {wanted} (each: a whole number >= 1)" in fault

@@ -240,16 +240,24 @@ def test_augmentations_of_another_signature_are_refused_with_the_right_one(folde
         ({"name": 3}, "model: must have a name", "for example"),
         ({"name": "UNet", "chanels": [1]}, "model.chanels: unknown key", "did you mean 'channels'"),
         ({"name": "UNet", 3: 4}, "model.3: unknown key", "allowed: channels"),
-        ({"name": "UNet", "dropout": "much"}, "model.dropout: must be a number (given: 'much')", "dropout: 0.0"),
+        (
+            {"name": "UNet", "dropout": "much"},
+            "model.dropout: must be a number >= 0 and < 1 (given",
+            "dropout: 0.0",
+        ),
         (
             {"name": "UNet", "dropout": True},
-            "model.dropout: must be a number (given: true)",
+            "model.dropout: must be a number >= 0 and < 1 (given: true)",
             "dropout: 0.0, the default",
         ),
-        ({"name": "UNet", "dropout": float("nan")}, "model.dropout: must be a number (given: .nan)", "0.0"),
+        (
+            {"name": "UNet", "dropout": float("nan")},
+            "must be a number >= 0 and < 1 (given: .nan)",
+            "0.0",
+        ),
         (
             {"name": "UNet", "channels": 16},
-            "must be a list (each: a whole number) or null (given: 16)",
+            "must be a list (each: a whole number >= 1) or null (given: 16)",
             "channels: [1, 2, 3]",
         ),
         ({"name": "UNet", "channels": [True]}, "model.channels: ", "channels: [1, 2, 3]; left out: null"),

@@ -315,15 +315,6 @@ def test_a_positive_without_another_order_is_dropped_and_counted():
     assert checks.iloc[0]["outcome"] == "dropped"
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [({"ratio": 0.0}, "ratio: 0\n"), ({"distance": -1}, "distance: -1 is below 0")],
-)
-def test_settings_out_of_range(settings, message):
-    with pytest.raises(InputError, match=message):
-        make(negatives.random, positives(), **settings)
-
-
 def test_sequences_have_no_genome_to_draw_from():
     given = Positives(pd.DataFrame({"id": ["a"], "group": ["a"]}), np.zeros((1, 8), np.uint8), lambda path: None)
     with pytest.raises(InputError, match="no genome") as caught:

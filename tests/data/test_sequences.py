@@ -202,7 +202,6 @@ BAD = [
     ),
     ({"sequences": FASTA, "labels": LABELS, "test_sequences": FASTA}, "data.test_labels: is missing"),
     ({"sequences": FASTA, "negatives": "random"}, "data.negatives: Sequences have no genome"),
-    ({"sequences": FASTA, "labels": LABELS, "max_unknown": 2.0}, "data.max_unknown: 2.0 is not a fraction"),
     (
         {"sequences": FASTA, "labels": LABELS, "test_sequences": FASTA, "test_labels": LABELS},
         "contains every sequence of",

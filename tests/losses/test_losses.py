@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from biocnn import losses
 from biocnn.config.registry import REGISTRY, find
-from biocnn.core.errors import InputError
 from biocnn.losses import IGNORE
 
 SIZES = {1: (17,), 2: (8, 9), 3: (4, 5, 6)}
@@ -158,13 +157,6 @@ def test_smooth_dice_of_an_absent_class_is_perfect_only_if_nothing_is_found() ->
     nothing = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
     assert losses.dice(torch.full((1, 1, 4, 4), -50.0), nothing).item() == pytest.approx(0, abs=1e-6)
     assert losses.dice(torch.full((1, 1, 4, 4), 50.0), nothing).item() > 0.9
-
-
-@pytest.mark.parametrize("weight", ["boundary", "distance", "kind", "border_weight"])
-def test_weights_of_instances_are_not_negative(weight: str) -> None:
-    with pytest.raises(InputError, match=rf"loss\.{weight} is -1") as caught:
-        losses.instances(torch.zeros(1, 4, 8, 8), torch.zeros(1, 3, 8, 8), **{weight: -1.0})
-    assert caught.value.remedy == "allowed: 0 or more"
 
 
 def test_instances_weight_the_boundary_and_the_distance() -> None:

@@ -1,11 +1,9 @@
 """The loss of shapes and totals of windows, against torch's multinomial distribution."""
 
-import pytest
 import torch
 from torch import Tensor
 from torch.distributions import Multinomial
 
-from biocnn.core.errors import InputError
 from biocnn.losses import multinomial
 
 
@@ -49,8 +47,3 @@ def test_it_is_0_for_the_truth_and_unknown_bases_do_not_matter() -> None:
     assert logits.grad.isfinite().all()
     assert not logits.grad[0].any()
     assert not logits.grad[:, :, 15:].any()
-
-
-def test_a_negative_weight_is_refused() -> None:
-    with pytest.raises(InputError, match=r"loss\.totals is -1"):
-        multinomial(*example(), totals=-1)

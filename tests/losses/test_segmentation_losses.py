@@ -156,11 +156,6 @@ def test_boundary_of_classes_is_the_mean_of_its_classes() -> None:
     torch.testing.assert_close(term, sum(each) / 2, atol=1e-5, rtol=1e-5)
 
 
-def test_the_range_of_the_boundary_loss_is_limited() -> None:
-    with pytest.raises(InputError, match=r"loss\.reach is 91"):
-        losses.boundary(*example("boundary", 2), reach=91)
-
-
 @pytest.mark.parametrize("weighted", [False, True])
 def test_sums_have_the_gradient_of_their_values(weighted: bool) -> None:
     logits, target = (x[..., :4, :5] for x in example("dice", 2))

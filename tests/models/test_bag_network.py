@@ -81,8 +81,3 @@ def test_other_networks_give_vectors(name: str) -> None:
 def test_networks_that_are_not_for_images_with_a_target_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"model\.network"):
         BagNetwork(2, 1, 2, network=name)
-
-
-def test_attention_needs_units() -> None:
-    with pytest.raises(InputError, match=r"model\.hidden: 0"):
-        BagNetwork(2, 1, 2, hidden=0)

@@ -141,7 +141,6 @@ def test_the_codes_of_lenet_give_the_softmax_of_squared_distances():
         ("VGG", {"channels": [64]}, "give a list with 5 numbers"),
         ("AlexNet", {"channels": [96, 256]}, "give a list with 5 numbers"),
         ("SlideNet", {"channels": [1, 2, 3]}, "give a list with 2 numbers"),
-        ("GoogLeNet", {"width": 0.0}, "model.width is 0.0"),
     ],
 )
 def test_settings_that_make_no_such_network_are_refused(name, settings, message):

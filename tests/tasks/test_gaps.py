@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from biocnn.core.errors import InputError
 from biocnn.losses import border_weights, instances
 from biocnn.tasks.instance_targets import FAR, GAP_STEPS, gap_widths, instance_targets
 
@@ -65,12 +64,6 @@ def test_the_weight_of_borders_equals_that_of_the_paper() -> None:
     widths = np.linspace(0, 20, 81)
     weights = border_weights(torch.from_numpy((widths * GAP_STEPS).astype(np.uint8)), 10.0, 5.0)
     np.testing.assert_allclose(weights.numpy(), 1 + 10 * np.exp(-(widths**2) / 50), rtol=1e-5)
-
-
-@pytest.mark.parametrize("sigma", [0.0, 11.0])
-def test_the_weight_of_borders_fits_the_stored_range(sigma: float) -> None:
-    with pytest.raises(InputError, match=r"loss\.border_sigma is"):
-        border_weights(torch.zeros(1, dtype=torch.uint8), 10.0, sigma)
 
 
 def test_only_cross_entropy_weights_pixels_in_gaps() -> None:

@@ -61,7 +61,7 @@ assert biocnn.load(model, "cpu").predict([pixels[None]])[0].shape == (1, 40, 50)
 (root / "new").mkdir()
 Image.fromarray(pixels).save(root / "new/a.png")
 tifffile.imwrite(root / "new/b.tif", pixels)
-assert main(["apply", str(root / "new"), str(root / "applied"), str(model)]) == 0
+assert main(["predict", str(model), str(root / "new"), str(root / "applied")]) == 0
 """
 
 NAMED = """

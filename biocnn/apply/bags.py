@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.apply.covariates import NewCovariates
-from biocnn.apply.images import APPLY, Applied, New, apply_each
+from biocnn.apply.images import APPLY, TABLES, Applied, New, apply_each
 from biocnn.apply.vectors import unseen
 from biocnn.core.errors import InputError
 from biocnn.data.bagged_images import refuse_repeated
@@ -19,8 +19,6 @@ from biocnn.io.kinds import is_zarr
 from biocnn.prediction.bags import predict_bag
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
-
-TABLES = (".csv", ".tsv", ".txt")
 
 
 def apply_bags(

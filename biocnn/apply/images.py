@@ -16,11 +16,13 @@ from biocnn.config.schema import options
 from biocnn.config.settings import Apply, Predict
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.data.image_pairs import read_table
 from biocnn.io.image_paths import PASSED_OVER, named_images, passed_over
-from biocnn.prediction.compatibility import Note, agree, need
+from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.model import Model
 
 APPLY = Apply()
+TABLES = (".csv", ".tsv", ".txt")
 
 log = logging.getLogger("biocnn")
 
@@ -61,10 +63,11 @@ def apply_files(
     folder: Path,
     *,
     covariates: Path | None = None,
+    genome: Path | None = None,
     trust: Sequence[str] = (),
     **settings: Any,
 ) -> dict[str, int]:
-    """Apply model files to images, into a new folder; settings are those of ``Model``, and on_error.
+    """Apply model files to new examples, into a new folder; settings are those of ``Model``, and on_error.
 
     The defaults are those of ``Predict`` and ``Apply`` in ``biocnn.config.settings``.
     """
@@ -74,11 +77,12 @@ def apply_files(
         raise InputError("no model given", "give one or more files model.safetensors")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()
-    if not loaded[0].input.applied:
-        need(loaded[0], "image")
+    if genome and not loaded[0].input.scanned:
+        raise InputError(f"--genome: {loaded[0].path} is a model for {loaded[0].input.examples}", "leave it out")
     apply = resolve(loaded[0].input.applied)
     check_exports(loaded[0], section.exports)
-    more = {"exports": section.exports} if section.exports else {}
+    more: dict[str, Any] = {"exports": section.exports} if section.exports else {}
+    more |= {"genome": genome} if genome else {}
     return apply(images, loaded, folder, covariates=covariates, on_error=section.on_error, **more)
 
 
@@ -106,7 +110,8 @@ def apply_images(
     Parameters
     ----------
     images
-        Folder of images, or one image.
+        Folder of images, one image, an .npz file of images, or a table with the column image (paths relative to its
+        folder), and those of the covariates.
     models
         One or more models with the same task, outputs and channels. The first one determines the settings that turn
         maps into objects, and the memory to use.
@@ -137,19 +142,25 @@ def apply_images(
     apply_one: ApplyOne = resolve(models[0].task.applied)
     if exports:
         apply_one = partial(apply_one, exports=exports)
-    known, found, named = NewCovariates(covariates, models), [], set()
+    images = Path(images)
+    listed = images.suffix.lower() in TABLES
+    own = images if listed and models[0].facts.coded else None
+    known, found, named = NewCovariates(covariates or own, models), [], set()
 
     def apply(path: Path, names: Sequence[str]) -> Applied:
         row = known.of(*names)
         return apply_one(path, names[-1], models, folder, *([] if row is None else [row]))
 
-    for name, path in named_images(images):
-        place = str(path.relative_to(images) if path != Path(images) else path.name)
+    base = images.parent if listed else images
+    for name, path in named_images(
+        [base / name for name in read_table(images, ["image"])["image"]] if listed else images
+    ):
+        place = str(path.relative_to(base) if path != base else path.name)
         names = (place, path.name, name)
         named.update(names)
         found.append(New({"image": name, "path": place}, partial(apply, path, names)))
     unused = {
-        PASSED_OVER: [path.name for path in passed_over(Path(images))],
+        PASSED_OVER: [path.name for path in passed_over(images)],
         "rows of covariates without an image": known.others(named),
     }
     return apply_each(found, "images", unused, folder, on_error)
@@ -172,11 +183,19 @@ class New:
 
 
 def apply_each(
-    found: Sequence[New], what: str, unused: dict[str, list[str]], folder: Path, on_error: str
+    found: Sequence[New],
+    what: str,
+    unused: dict[str, list[str]],
+    folder: Path,
+    on_error: str,
+    checks: Checks | None = None,
 ) -> dict[str, int]:
-    """Apply models to new examples, as ``apply_images`` does; ``unused`` names, by reason, what was not considered."""
+    """Apply models to new examples, as ``apply_images`` does.
+
+    ``unused`` names, by reason, what was not considered; ``checks`` hold earlier counts.
+    """
     options({"on_error": on_error}, Apply)
-    rows, checks, skipped = [], Checks(), []
+    rows, checks, skipped = [], checks or Checks(), []
     others: dict[str, list[pd.DataFrame]] = {}
     finish = None
     for one in found:

@@ -135,6 +135,13 @@ def exists(path: Path) -> bool:
         return False
 
 
+def suffixes_of(outputs: Sequence[str]) -> list[str]:
+    """Return suffixes of the files of several outputs: their names, made safe for file names."""
+    plain = [re.sub(r"[^\w.+-]+", "_", name) for name in outputs]
+    plain = [f"{k}-{name}" for k, name in enumerate(plain, 1)] if len(set(plain)) < len(plain) else plain
+    return [f".{name}" for name in plain] if len(plain) > 1 else [""]
+
+
 class TemporaryFolder:
     """A new folder, which is removed with this object, at the latest when Python ends."""
 

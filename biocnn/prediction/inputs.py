@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from biocnn.core.errors import InputError
+from biocnn.core.errors import InputError, nearest
 from biocnn.data.covariates import doubts, encode_covariates, given
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import Iupac, encode, read_fasta
 from biocnn.io.image_paths import named_images
 from biocnn.io.intensity import range_of
+from biocnn.io.letters import CODES, letters_of
 from biocnn.io.scales import Intensity
 from biocnn.io.stored_image import whole
 from biocnn.nn.encode import normalise, to_tensor
@@ -33,7 +34,15 @@ log = logging.getLogger("biocnn")
 IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
 COVARIATES = "give a mapping of names to a number or word for each input, in a list, or a pandas table"
 PART = 512  # sequences whose maps are in memory at a time
-SEQUENCES = "give a string, a list of strings, the path of a FASTA file, or an array of codes"
+SEQUENCES = f"give a string, the path of a FASTA file, or {CODES}"
+
+
+def of_table(model: "Model", table: pd.DataFrame) -> tuple[list[Any], pd.DataFrame | None]:
+    """Return the inputs in a table, of its column sequence or image, and the table if the model takes covariates."""
+    column = "sequence" if model.input.scanned else "image"
+    if column not in table:
+        raise InputError(f"the table has no column {column!r}", nearest(column, table.columns))
+    return table[column].tolist(), table if model.facts.coded else None
 
 
 def predict_sequences(model: "Model", inputs: Any, covariates: Any = None) -> Any:
@@ -197,26 +206,32 @@ def _single(inputs: Any) -> bool:
 
 
 def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
-    if isinstance(inputs, np.ndarray):
-        if inputs.ndim > 2 or not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
+    if isinstance(inputs, np.ndarray) and inputs.ndim < 3 and inputs.dtype.kind != "U":
+        if not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
             raise InputError(
                 f"an array of shape {inputs.shape} and type {inputs.dtype} is not a sequence",
-                "give integers of shape (N, L) or (L,): 0-3 = A C G T, 4 = unknown, 5 = padding, 6-15 = ambiguous",
+                SEQUENCES,
             )
         return list(np.atleast_2d(inputs))
     if isinstance(inputs, Path) or (isinstance(inputs, str) and Path(inputs).suffix):
         return [record.codes for record in read_fasta(inputs, iupac)]
-    texts = [inputs] if isinstance(inputs, str) else listed(inputs, str, "sequence", SEQUENCES)
+    texts = letters_of(inputs)
+    texts = listed(inputs, str, "sequence", SEQUENCES) if texts is None else texts
     return [encode(text, iupac, f"sequence {row + 1}") for row, text in enumerate(texts)]
 
 
 def check_lengths(codes: Sequence[np.ndarray], window: int | None) -> None:
     """Refuse empty sequences, and those of another length than the window of a model, if it has one."""
     for row, array in enumerate(codes):
-        if not len(array):
-            raise InputError(f"sequence {row + 1} is empty", "remove it")
-        if window and len(array) != window:
-            raise InputError(
-                f"sequence {row + 1} has {len(array)} letters, but the model was trained on windows of {window} bp",
-                f"cut sequences to {window} letters around the site of interest",
-            )
+        check_length(array, f"sequence {row + 1}", window)
+
+
+def check_length(codes: np.ndarray, name: str, window: int | None) -> None:
+    """Refuse one such sequence, by its name in messages."""
+    if not len(codes):
+        raise InputError(f"{name} is empty", "remove it")
+    if window and len(codes) != window:
+        raise InputError(
+            f"{name} has {len(codes)} letters, but the model was trained on windows of {window} bp",
+            f"cut sequences to {window} letters around the site of interest",
+        )

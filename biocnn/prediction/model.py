@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -31,10 +32,17 @@ from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
-from biocnn.prediction.inputs import IMAGES, check_lengths, count_images, features_of_images, framed, listed, one_or_all
+from biocnn.prediction.inputs import (
+    IMAGES,
+    check_lengths,
+    count_images,
+    features_of_images,
+    framed,
+    listed,
+    of_table,
+    one_or_all,
+)
 from biocnn.prediction.trained import Trained
-from biocnn.tasks import Task, make_task
-from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.batches import BATCH
 from biocnn.training.checkpoint import load_model
 from biocnn.training.forward import default_device, logits_of, predict_probability
@@ -60,7 +68,7 @@ class Model(Trained):
         Modules with networks of your own, or of somebody you trust: a model file that names such a module runs its
         code. Without it, loading a file runs no code outside biocnn.
     **settings
-        Options of `biocnn predict` and `biocnn apply`, described below; the defaults are those of ``Predict`` and
+        Options of `biocnn predict`, described below; the defaults are those of ``Predict`` and
         ``Fit`` in ``biocnn.config.settings``.
 
     Other Parameters
@@ -124,30 +132,16 @@ class Model(Trained):
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self.fused = fuse_batchnorm(self.network)
 
-    @cached_property
-    def task(self) -> Task:
-        """Task of the network."""
-        return make_task(self.facts)
-
-    @cached_property
-    def input(self) -> Input:
-        """Input of the network."""
-        return make_input(self.facts)
-
-    @property
-    def outputs(self) -> list[str]:
-        """Names of the K outputs."""
-        return self.facts.outputs
-
     def predict(self, inputs: Any, covariates: Any = None) -> Any:
         """Predict probabilities, or values for regression.
 
         Parameters
         ----------
         inputs
-            Sequences: a string or a list of strings, the path of a FASTA file, or codes of shape (N, L), uint8.
-            Images: a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of
-            these. Bags: a folder or a list of images for one bag, or a list of such bags.
+            Sequences: a string or a list of strings, the path of a FASTA file, codes (N, L), or one-hot arrays, as in
+            ``Dataset.from_arrays``. Images: a path, a folder, an array of shape (C, *spatial) or, for one channel,
+            (*spatial), or a list of these. Bags: a folder or a list of images for one bag, or a list of such bags. Or a
+            pandas table with the column sequence or image (a path), and those of the covariates.
         covariates
             For models trained with covariates: a mapping of their names to numbers, in the unit of training, or words,
             for each input, in order; or a table. A value of None, NaN or "" is missing.
@@ -165,6 +159,9 @@ class Model(Trained):
             If letters are not bases, files cannot be read, or images do not fit the model: other channels, planes for
             volumes, or intensities of unknown scale.
         """
+        if isinstance(inputs, pd.DataFrame):
+            inputs, own = of_table(self, inputs)
+            covariates = own if covariates is None else covariates
         found = resolve(self.input.predict)(self, inputs, covariates)
         return found if self.task.target.spatial else found[..., : len(self.outputs)]
 

@@ -16,9 +16,9 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import TemporaryFolder, atomic, check_file
 from biocnn.data.dataset import Dataset
 from biocnn.prediction.stored_predictions import write_predictions
-from biocnn.tasks import Task
+from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts
-from biocnn.tasks.inputs import Input
+from biocnn.tasks.inputs import Input, make_input
 from biocnn.training.metadata import Metadata
 
 VALIDATION = "val_"
@@ -30,9 +30,22 @@ class Trained:
     path: Path
     meta: Metadata
     facts: Facts
-    task: Task
-    input: Input
     kept: TemporaryFolder | None = None
+
+    @cached_property
+    def task(self) -> Task:
+        """Task of the network."""
+        return make_task(self.facts)
+
+    @cached_property
+    def input(self) -> Input:
+        """Input of the network."""
+        return make_input(self.facts)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the K outputs."""
+        return self.facts.outputs
 
     @property
     def _about(self) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Input:
     about_baselines: ClassVar[str]  # describes these, for the report
     explain: ClassVar[str]  # explains a model by test examples
     shown: ClassVar[str] = ""  # shows some examples in a report
-    applied: ClassVar[str] = ""  # applies models to new examples
+    applied: ClassVar[str]  # applies models to new examples
     best_and_worst: ClassVar[str] = ""  # shows some predictions of vectors in a report
 
     def dtype(self, facts: "Facts") -> str:
@@ -92,6 +92,7 @@ class SequenceInput(Input):
         "content alone, mono- and dinucleotide frequencies, and log counts of 1- to 6-mers."
     )
     explain = "biocnn.explain.step:sequences"
+    applied = "biocnn.apply.sequences:apply_sequences"
     check = "biocnn.data.facts:check_sequences"
     decide = "biocnn.data.sequence_decisions:decide_sequences"
     identify = "biocnn.data.leakage:identify_sequences"

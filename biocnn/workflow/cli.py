@@ -185,8 +185,9 @@ def _add(command: ArgumentParser, function: Callable[..., Any], parameter: Param
         given = {"required": True} if default is REQUIRED else {"default": default}
         command.add_argument(_flag(parameter.name), type=kind, help=text, **given)
     else:
-        many = "*" if parameter.kind is Parameter.VAR_POSITIONAL else None
-        command.add_argument(parameter.name, type=kind, help=text, nargs=many)
+        several = get_origin(kind) is list
+        many = "*" if parameter.kind is Parameter.VAR_POSITIONAL else "+" if several else None
+        command.add_argument(parameter.name, type=get_args(kind)[0] if several else kind, help=text, nargs=many)
 
 
 def _optional(parameter: Parameter) -> bool:

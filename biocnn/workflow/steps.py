@@ -1,7 +1,7 @@
 """The steps of the workflow: rule = sub-command = function of paths. Each writes complete files or none.
 
 The main path: check, dataset, train, predict, baselines, evaluate, curve, negatives, explain, features, uncertainty,
-apply, variants, scan, report, summary.
+variants, scan, report, summary.
 """
 
 import json
@@ -148,27 +148,55 @@ def train(
 
 
 def predict(
-    model: Path, data: Path, out: Path,
-    *, config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
+    models: list[Path], data: Path, out: Path,
+    *, genome: Path | None = None, covariates: Path | None = None,
+    config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
 ) -> None:  # fmt: skip
-    """Predict the validation and test splits, the train-dev split if there is one, and a sample of the training split.
+    """Predict new data with one or more models: masks, labels, boxes or tables of predictions, as suits the models.
 
-    Options replace the settings of CONFIG, an experiment. TRUST lists modules, separated by commas, that define your
-    own networks; loading a model of such a module runs its code.
+    DATA are sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence), images (a folder, a
+    file, an .npz file; a table with the column image) or bags of images. Or it is the folder of a stored data set,
+    from `biocnn dataset`: then one model predicts its validation and test splits, and a sample of the training split.
+
+    COVARIATES is a table of those of the images; default: that of CONFIG. Options replace the settings of CONFIG, an
+    experiment. TRUST lists modules, separated by commas, that define your own networks; loading a model of such a
+    module runs its code.
     """
+    given = _options("predict", config, data_root, trust, options)
+    if (data / "facts.json").is_file():
+        _predict_stored(models, data, out, given)
+        return
+    from biocnn.apply.images import apply_files
+
+    table = covariates or (_load(config, data_root).settings.apply.covariates if config else None)
+    with atomic(out) as folder:
+        counts = apply_files(data, models, folder, covariates=table, genome=genome, **given)
+    log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
+
+
+def _predict_stored(models: list[Path], data: Path, out: Path, given: dict[str, Any]) -> None:
     import torch
 
     from biocnn.data.dataset import Dataset
     from biocnn.prediction.model import Model
     from biocnn.prediction.stored_predictions import write_predictions
 
-    loaded = Model(model, **_options("predict", config, data_root, trust, options))
+    if len(models) > 1:
+        raise InputError(f"{data}: a stored data set, but {len(models)} models", "predict it with one after the other")
+    loaded = Model(models[0], **_of_stored(given))
     stored, share = Dataset(data, loaded.meta.fold), loaded.meta.share
     stored = stored.with_share(**share.plain()) if share else stored
     torch.set_num_threads(loaded.meta.experiment.train.threads)
     with atomic(out) as folder:
         folder.mkdir()
         write_predictions(folder, loaded, stored)
+
+
+def _of_stored(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that concern stored examples, too."""
+    from biocnn.config.settings import Predict
+
+    return {key: value for key, value in given.items() if key in {"trust", *Predict.model_fields}}
 
 
 def features(
@@ -181,7 +209,7 @@ def features(
     from biocnn.evaluation.likeness import write_features
     from biocnn.prediction.model import Model
 
-    loaded = Model(model, **_options("predict", config, data_root, trust, {}))
+    loaded = Model(model, **_of_stored(_options("predict", config, data_root, trust, {})))
     with atomic(out) as folder:
         folder.mkdir()
         for line in write_features(loaded, data, folder):
@@ -275,24 +303,6 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
             log.info("%s", line)
 
 
-def apply(
-    images: Path, out: Path, *models: Path,
-    config: Path | None = None, data_root: Path = Path(), trust: str = "",
-    covariates: Path | None = None, **options: Any,
-) -> None:  # fmt: skip
-    """Apply one or more models to new images: masks, labels or boxes, and tables of objects; or of predictions.
-
-    COVARIATES is a table of those of the images; default: that of CONFIG. CONFIG and TRUST as in `biocnn predict`.
-    """
-    from biocnn.apply.images import apply_files
-
-    table = covariates or (_load(config, data_root).settings.apply.covariates if config else None)
-    given = _options("apply", config, data_root, trust, options)
-    with atomic(out) as folder:
-        counts = apply_files(images, models, folder, covariates=table, **given)
-    log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
-
-
 def variants(
     vcf: Path, out: Path, *models: Path, genome: Path,
     config: Path | None = None, data_root: Path = Path(), prefix: str | None = None, seed: int | None = None,
@@ -368,12 +378,12 @@ def fetch(*names: str, to: Path = Path("data")) -> None:
 
 STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, features, baselines,
-    evaluate, curve, negatives, explain, uncertainty, apply, variants, scan, report, summary,
+    evaluate, curve, negatives, explain, uncertainty, variants, scan, report, summary,
 )  # fmt: skip
 
 
 # Steps whose options are the settings of these sections: see biocnn.config.settings.
-OPTIONS = {"predict": ("predict",), "apply": ("predict", "apply"), "variants": ("variants",), "scan": ("scan",)}
+OPTIONS = {"predict": ("predict", "apply"), "variants": ("variants",), "scan": ("scan",)}
 
 
 def _options(step: str, config: Path | None, data_root: Path, trust: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def prepared(folder: Path, data: dict[str, Any], split: dict[str, Any]) -> tuple
             network.features[0].conv.conv.weight[0, 1:3] = 1
             network.head[-1].weight[:, 1] = 1 + fold  # of the mean over positions
         save_model(run / "model.safetensors", network, metadata(section, facts, fold=fold))
-        steps.predict(run / "model.safetensors", folder / "dataset", run / "predictions")
+        steps.predict([run / "model.safetensors"], folder / "dataset", run / "predictions")
     return Dataset(folder / "dataset"), runs
 
 

@@ -176,7 +176,7 @@ def predictions(name: str) -> Callable[[Path], Path]:
         from biocnn.workflow import steps
 
         model = sequence_model(folder)
-        steps.predict(model, folder / "dataset", folder / "predictions")
+        steps.predict([model], folder / "dataset", folder / "predictions")
         return folder / "predictions" / name
 
     return made

@@ -35,7 +35,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps.check(path, folder / "raw", folder / "checks.tsv")
     steps.dataset(path, folder / "raw", folder / "dataset")
     steps.train(path, folder / "dataset", "fold0-seed1", run / "model.safetensors", run / "history.tsv")
-    steps.predict(run / "model.safetensors", folder / "dataset", run / "predictions")
+    steps.predict([run / "model.safetensors"], folder / "dataset", run / "predictions")
     return folder
 
 

@@ -167,13 +167,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps.dataset(config, out / "raw", out / "dataset", **root)
     run.mkdir(parents=True)
     steps.train(config, out / "dataset", "fold0-seed1", run / "model.safetensors", run / "history.tsv", **root)
-    steps.predict(run / "model.safetensors", out / "dataset", run / "predictions")
+    steps.predict([run / "model.safetensors"], out / "dataset", run / "predictions")
     steps.baselines(config, out / "dataset", out / "baselines", **root)
     files = ("metrics", "metrics_per_example", "audit", "matches")
     paths = [*(out / f"{name}.tsv" for name in files), out / "decided.npz", out / "errors.tsv"]
     steps.evaluate(config, out / "dataset", out / "baselines", *paths, run, **root)
     steps.explain(config, out / "dataset", out / "explain", run, **root)
-    steps.apply(base / "new.csv", out / "apply", run / "model.safetensors")
+    steps.predict([run / "model.safetensors"], base / "new.csv", out / "apply")
     steps.report(config, out / "report.html", out / "figures", **root)
     return out
 

@@ -117,7 +117,7 @@ def test_wrong_usage_has_status_2(arguments: list[str], capsys: pytest.CaptureFi
         (["simulate", "nuclei", "out", "--sed", "1"], "simulate: unknown option --sed\n  did you mean '--seed'?"),
         (["variants", "a.vcf", "out", "m", "--genmoe=g"], "unknown option --genmoe\n  did you mean '--genome'?"),
         (["scan", "g", "out", "m", "-threshold", "-1"], "unknown option -threshold\n  did you mean '--threshold'?"),
-        (["apply", "a", "out", "m", "--on_error", "stop"], "unknown option --on_error\n  did you mean '--on-error'?"),
+        (["predict", "m", "a", "out", "--on_error", "stop"], "unknown option --on_error\n  did you mean '--on-error'?"),
     ],
 )
 def test_unknown_words_name_the_nearest(arguments: list[str], message: str, capsys: pytest.CaptureFixture) -> None:

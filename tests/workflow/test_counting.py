@@ -42,14 +42,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run = results / f"runs/fold0-seed{seed}"
         run.mkdir(parents=True)
         steps.train(config, data, run.name, run / "model.safetensors", run / "history.tsv", **root)
-        steps.predict(run / "model.safetensors", data, run / "predictions")
+        steps.predict([run / "model.safetensors"], data, run / "predictions")
     steps.baselines(config, data, results / "baselines", **root)
     names = ("metrics.tsv", "metrics_per_example.tsv", "audit.tsv", "matches.tsv", "decided.npz", "errors.tsv")
     runs = sorted((results / "runs").iterdir())
     steps.evaluate(config, data, results / "baselines", *(results / name for name in names), *runs, **root)
     (folder / "new").mkdir()
     Image.fromarray(raw.x(39)[0]).save(folder / "new/disc.png")
-    steps.apply(folder / "new", results / "apply", *(run / "model.safetensors" for run in runs))
+    steps.predict([run / "model.safetensors" for run in runs], folder / "new", results / "apply")
     with coarse():
         steps.report(config, results / "report.html", results / "figures", **root)
     return results

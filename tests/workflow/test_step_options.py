@@ -19,7 +19,6 @@ from biocnn.workflow import cli, steps
 NOWHERE = Path("nowhere")
 COMMANDS = {
     "predict": ["model", "data", "out"],
-    "apply": ["images", "out", "model"],
     "variants": ["vcf", "out", "model", "--genome=genome"],
     "scan": ["genome", "out", "model"],
 }
@@ -139,13 +138,13 @@ def test_a_job_reads_its_sections_from_the_experiment_and_options_override_them(
     )
     load(path, tmp_path).freeze(tmp_path / "experiment.json")
     for config, root in ((path, tmp_path), (tmp_path / "experiment.json", Path())):
-        found = steps._options("apply", config, root, "mine,yours", {"tta": "all"})
+        found = steps._options("predict", config, root, "mine,yours", {"tta": "all"})
         assert found == {
             "tta": "all", "blend": "exact", "overlap": 0.25, "memory_gb": 2.0, "spacing": "as_is",
             "intensity": "as_trained", "channels": ["a", "b"], "on_error": "skip", "trust": ["mine", "yours"],
         }  # fmt: skip
     with pytest.raises(InputError, match="tta: must be one of"):
-        steps._options("apply", path, tmp_path, "", {"tta": "al"})
+        steps._options("predict", path, tmp_path, "", {"tta": "al"})
 
 
 def test_the_network_of_an_experiment_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

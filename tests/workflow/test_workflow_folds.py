@@ -128,7 +128,7 @@ def test_a_run_of_a_later_fold_predicts_that_fold(folder: Path, monkeypatch: pyt
     steps.check(config, Path("raw"), Path("checks.tsv"))
     steps.dataset(config, Path("raw"), data)
     steps.train(config, data, run.name, run / "model.safetensors", run / "history.tsv")
-    steps.predict(run / "model.safetensors", data, run / "predictions")
+    steps.predict([run / "model.safetensors"], data, run / "predictions")
     fold = Dataset(data, 2)
     found = pd.read_csv(run / "predictions/examples.tsv", sep="\t").query("split != 'train'")
     assert (

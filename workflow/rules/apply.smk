@@ -16,9 +16,9 @@ rule apply:
         gpu=W.gpus,
     params:
         settings=W.depends("predict", "apply"),
-        code=W.code("apply", "model"),
+        code=W.code("predict", "model"),
         images=W.file("apply.images"),
         config=W.config_of,
     shell:
-        "biocnn apply {params.images:q} {output:q} {input.models:q} --config {params.config:q}"
+        "biocnn predict {input.models:q} {params.images:q} {output:q} --config {params.config:q}"
         " 2>&1 | tee {log:q}"

@@ -41,7 +41,7 @@ def made(
         torch.manual_seed(seed)
         meta = metadata(section, dataset.facts, postprocess=cut, fold=fold)
         save_model(run / "model.safetensors", build_model(section, dataset.facts), meta)
-        steps.predict(run / "model.safetensors", dataset.folder, run / "predictions")
+        steps.predict([run / "model.safetensors"], dataset.folder, run / "predictions")
     return dataset, runs
 
 

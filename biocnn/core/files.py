@@ -148,10 +148,3 @@ class TemporaryFolder:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="biocnn-"))
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
-def suffixes_of(outputs: Sequence[str]) -> list[str]:
-    """Return suffixes of the files of several outputs: their names, made safe for file names."""
-    plain = [re.sub(r"[^\w.+-]+", "_", name) for name in outputs]
-    plain = [f"{k}-{name}" for k, name in enumerate(plain, 1)] if len(set(plain)) < len(plain) else plain
-    return [f".{name}" for name in plain] if len(plain) > 1 else [""]

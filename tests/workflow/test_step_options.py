@@ -141,7 +141,8 @@ def test_a_job_reads_its_sections_from_the_experiment_and_options_override_them(
         found = steps._options("predict", config, root, "mine,yours", {"tta": "all"})
         assert found == {
             "tta": "all", "blend": "exact", "overlap": 0.25, "memory_gb": 2.0, "spacing": "as_is",
-            "intensity": "as_trained", "channels": ["a", "b"], "on_error": "skip", "trust": ["mine", "yours"],
+            "intensity": "as_trained", "channels": ["a", "b"], "on_error": "skip", "exports": [],
+            "trust": ["mine", "yours"],
         }  # fmt: skip
     with pytest.raises(InputError, match="tta: must be one of"):
         steps._options("predict", path, tmp_path, "", {"tta": "al"})

@@ -21,8 +21,8 @@ from biocnn.workflow import steps
 from biocnn.workflow.arguments import REQUIRED, text_of
 from biocnn.workflow.editors import schema
 from biocnn.workflow.launch import run
+from biocnn.workflow.options import OPTIONS
 from biocnn.workflow.start import start
-from biocnn.workflow.steps import OPTIONS
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

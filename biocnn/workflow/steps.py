@@ -14,6 +14,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic, read_json
 from biocnn.workflow.naming import numbers
+from biocnn.workflow.options import load_experiment, of_stored, options_of
 
 log = logging.getLogger("biocnn")
 
@@ -49,7 +50,7 @@ def check(
     from biocnn.data.facts import read_data
     from biocnn.data.stored_raw import open_raw, write_raw
 
-    experiment, checks = _load(config, data_root), Checks()
+    experiment, checks = load_experiment(config, data_root), Checks()
     found = read_data(experiment.settings, checks, genome)
     checks.add("examples", "read", f"{found.facts.task}: {', '.join(found.facts.outputs)}", len(found.examples))
     files = {key: path for key, path in experiment.files.items() if key.startswith("data.")}
@@ -65,7 +66,7 @@ def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> 
     from biocnn.data.stored_raw import open_raw
     from biocnn.data.storing import store
 
-    experiment = _load(config, data_root)
+    experiment = load_experiment(config, data_root)
     with atomic(out) as folder:
         facts = store(open_raw(raw), experiment.settings, folder)
     for i, fold in enumerate(facts.folds or [facts]):
@@ -87,7 +88,7 @@ def trial(
     from biocnn.training.calibrate import run_trial
     from biocnn.training.state import clear
 
-    settings, (fold, number, part) = _load(config, data_root).settings, numbers(name, "fold", "trial", "part")
+    settings, (fold, number, part) = load_experiment(config, data_root).settings, numbers(name, "fold", "trial", "part")
     record = run_trial(settings, Dataset(data, fold), number, part, partial(log.info, "%s  %s", name), state)
     with atomic(out) as path:
         path.write_text(json.dumps(record, indent=1))
@@ -107,7 +108,7 @@ def calibrate(
     from biocnn.training.calibrate import choose_trial
     from biocnn.training.state import clear
 
-    settings, (number,) = _load(config, data_root).settings, numbers(fold, "fold")
+    settings, (number,) = load_experiment(config, data_root).settings, numbers(fold, "fold")
     ranked, chosen = choose_trial(settings, Dataset(data, number), trials, partial(log.info, "%s  %s", fold), state)
     with atomic(table) as path:
         ranked.to_csv(path, sep="\t", index=False, float_format="%.6g")
@@ -132,7 +133,7 @@ def train(
     from biocnn.training.runs import train_run
 
     name, _, share = run.partition("-share")
-    experiment, (fold, seed) = _load(config, data_root).settings, numbers(name, "fold", "seed")
+    experiment, (fold, seed) = load_experiment(config, data_root).settings, numbers(name, "fold", "seed")
     if share and share not in map("{:g}".format, experiment.train.learning_curve):
         raise InputError(f"{run}: {share} is not one of train.learning_curve in {config}", f"for example {name}")
     if settings:
@@ -162,13 +163,13 @@ def predict(
     experiment. TRUST lists modules, separated by commas, that define your own networks; loading a model of such a
     module runs its code.
     """
-    given = _options("predict", config, data_root, trust, options)
+    given = options_of("predict", config, data_root, trust, options)
     if (data / "facts.json").is_file():
         _predict_stored(models, data, out, given)
         return
     from biocnn.apply.images import apply_files
 
-    table = covariates or (_load(config, data_root).settings.apply.covariates if config else None)
+    table = covariates or (load_experiment(config, data_root).settings.apply.covariates if config else None)
     with atomic(out) as folder:
         counts = apply_files(data, models, folder, covariates=table, genome=genome, **given)
     log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
@@ -183,20 +184,13 @@ def _predict_stored(models: list[Path], data: Path, out: Path, given: dict[str, 
 
     if len(models) > 1:
         raise InputError(f"{data}: a stored data set, but {len(models)} models", "predict it with one after the other")
-    loaded = Model(models[0], **_of_stored(given))
+    loaded = Model(models[0], **of_stored(given))
     stored, share = Dataset(data, loaded.meta.fold), loaded.meta.share
     stored = stored.with_share(**share.plain()) if share else stored
     torch.set_num_threads(loaded.meta.experiment.train.threads)
     with atomic(out) as folder:
         folder.mkdir()
         write_predictions(folder, loaded, stored)
-
-
-def _of_stored(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that concern stored examples, too."""
-    from biocnn.config.settings import Predict
-
-    return {key: value for key, value in given.items() if key in {"trust", *Predict.model_fields}}
 
 
 def features(
@@ -209,7 +203,7 @@ def features(
     from biocnn.evaluation.likeness import write_features
     from biocnn.prediction.model import Model
 
-    loaded = Model(model, **_of_stored(_options("predict", config, data_root, trust, {})))
+    loaded = Model(model, **of_stored(options_of("predict", config, data_root, trust, {})))
     with atomic(out) as folder:
         folder.mkdir()
         for line in write_features(loaded, data, folder):
@@ -220,7 +214,7 @@ def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) 
     """Fit simple models to the same examples: of composition or intensities; there are none for masks."""
     from biocnn.evaluation.baselines import write_baselines
 
-    experiment = _load(config, data_root)
+    experiment = load_experiment(config, data_root)
     with atomic(out) as folder:
         folder.mkdir()
         for line in write_baselines(data, experiment.settings, folder):
@@ -241,7 +235,7 @@ def evaluate(
     from biocnn.evaluation.mistakes import worst_examples
     from biocnn.io.archive import array_archive
 
-    settings, stored = _load(config, data_root).settings, Dataset(data)
+    settings, stored = load_experiment(config, data_root).settings, Dataset(data)
     with atomic(decided) as path, array_archive(path) as keep:
         found = evaluate_stored(stored, runs, settings.metrics, settings.seed, settings.split.group, keep)
     compared = audit_stored(stored, runs, simple, settings.metrics.resamples, settings.seed, settings.split.group)
@@ -258,7 +252,7 @@ def curve(config: Path, data: Path, metrics: Path, out: Path, *runs: Path, data_
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.learning_curve import learning_curve
 
-    table = learning_curve(Dataset(data), metrics, runs, _load(config, data_root).settings)
+    table = learning_curve(Dataset(data), metrics, runs, load_experiment(config, data_root).settings)
     with atomic(out) as path:
         table.to_csv(path, sep="\t", index=False, float_format="%.6g")
 
@@ -270,7 +264,10 @@ def negatives(
     from biocnn.evaluation.negatives import write_negatives
 
     with atomic(out) as path:
-        log.info("%s", "\n".join(write_negatives(data, simple, runs, _load(config, data_root).settings, path, genome)))
+        log.info(
+            "%s",
+            "\n".join(write_negatives(data, simple, runs, load_experiment(config, data_root).settings, path, genome)),
+        )
 
 
 def explain(
@@ -279,7 +276,7 @@ def explain(
     """Extract motifs and attributions of sequences, or activation maps of images, from the first of RUNS."""
     from biocnn.explain.step import explain_runs
 
-    settings = _load(config, data_root).settings
+    settings = load_experiment(config, data_root).settings
     with atomic(out) as folder:
         folder.mkdir()
         for line in explain_runs(runs, data, settings, folder, genome):
@@ -293,7 +290,7 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
     from biocnn.data.dataset import Dataset
     from biocnn.evaluation.uncertainty.step import write_uncertainty
 
-    settings, stored = _load(config, data_root).settings, Dataset(data)
+    settings, stored = load_experiment(config, data_root).settings, Dataset(data)
     if not stored.task.uncertainty:
         raise InputError(f"uncertainty.methods: not available for task {stored.task.name}", "set it to []")
     torch.set_num_threads(settings.train.threads)
@@ -319,8 +316,8 @@ def variants(
     from biocnn.io.genome import either_genome
     from biocnn.prediction.model import Model
 
-    settings = _options("variants", config, data_root, trust, options)
-    seed = _load(config, data_root).settings.seed if config and seed is None else seed
+    settings = options_of("variants", config, data_root, trust, options)
+    seed = load_experiment(config, data_root).settings.seed if config and seed is None else seed
     settings |= {key: value for key, value in (("prefix", prefix), ("seed", seed)) if value is not None}
     trusted = settings.pop("trust")
     loaded = [Model(model, trust=trusted) for model in models]
@@ -345,7 +342,7 @@ def scan(
 
     with atomic(out) as folder:
         folder.mkdir()
-        scan_files(genome, models, folder, **_options("scan", config, data_root, trust, options))
+        scan_files(genome, models, folder, **options_of("scan", config, data_root, trust, options))
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
@@ -353,7 +350,7 @@ def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) 
     with needs("workflow", "the report"):
         from biocnn.report import write_report
 
-    write_report(out.parent, _load(config, data_root).settings, out, figures)
+    write_report(out.parent, load_experiment(config, data_root).settings, out, figures)
 
 
 def summary(tsv: Path, html: Path, *pages: Path) -> None:
@@ -380,28 +377,3 @@ STEPS = (
     fetch, simulate, genome, check, dataset, trial, calibrate, train, predict, features, baselines,
     evaluate, curve, negatives, explain, uncertainty, variants, scan, report, summary,
 )  # fmt: skip
-
-
-# Steps whose options are the settings of these sections: see biocnn.config.settings.
-OPTIONS = {"predict": ("predict", "apply"), "variants": ("variants",), "scan": ("scan",)}
-
-
-def _options(step: str, config: Path | None, data_root: Path, trust: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments of a step: options, else settings of the experiment, else defaults; trusted modules."""
-    from biocnn.config.schema import option_fields, options
-    from biocnn.config.search_space import own_modules
-    from biocnn.config.settings import Settings
-
-    settings = _load(config, data_root).settings if config else None
-    sections = [getattr(settings, name) if settings else Settings.model_fields[name].default for name in OPTIONS[step]]
-    fields = [(key, getattr(section, key)) for section in sections for key in option_fields(type(section))]
-    own = {key: value for key, value in fields if value is not None}
-    checked: list[Any] = options(own | given, *map(type, sections))
-    found = {key: getattr(section, key) for section in checked for key in option_fields(type(section))}
-    return found | {"trust": [*trust.split(","), *(own_modules(settings) if settings else ())]}
-
-
-def _load(config: Path, data_root: Path) -> Any:
-    from biocnn.config.experiment import load  # pydantic would slow down `biocnn --help`
-
-    return load(config, data_root)

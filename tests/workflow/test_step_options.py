@@ -14,7 +14,8 @@ from biocnn.config.schema import option_fields
 from biocnn.config.settings import Apply, Fit, Predict, Scan, Section, Settings, Variants
 from biocnn.core.errors import InputError
 from biocnn.prediction.model import Model
-from biocnn.workflow import cli, steps
+from biocnn.workflow import cli
+from biocnn.workflow.options import OPTIONS, options_of
 
 NOWHERE = Path("nowhere")
 COMMANDS = {
@@ -44,7 +45,7 @@ def misspelt(section: type[Section]) -> list[tuple[str, str, str]]:
 
 
 def sections_of(step: str) -> list[type[Section]]:
-    return [type(Settings.model_fields[name].default) for name in steps.OPTIONS[step]]
+    return [type(Settings.model_fields[name].default) for name in OPTIONS[step]]
 
 
 def fault_of_command(step: str, key: str, value: object, capsys: pytest.CaptureFixture[str]) -> str:
@@ -52,7 +53,7 @@ def fault_of_command(step: str, key: str, value: object, capsys: pytest.CaptureF
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("step", steps.OPTIONS)
+@pytest.mark.parametrize("step", OPTIONS)
 def test_wrong_options_of_commands_are_refused_with_the_nearest_word(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,7 +94,7 @@ def test_wrong_lists_of_numbers_are_refused(text: str, capsys: pytest.CaptureFix
     assert "biocnn variants: offsets: must be a list (each: a whole number)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("step", steps.OPTIONS)
+@pytest.mark.parametrize("step", OPTIONS)
 def test_help_shows_allowed_values_and_the_default_of_each_option(
     step: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,14 +139,14 @@ def test_a_job_reads_its_sections_from_the_experiment_and_options_override_them(
     )
     load(path, tmp_path).freeze(tmp_path / "experiment.json")
     for config, root in ((path, tmp_path), (tmp_path / "experiment.json", Path())):
-        found = steps._options("predict", config, root, "mine,yours", {"tta": "all"})
+        found = options_of("predict", config, root, "mine,yours", {"tta": "all"})
         assert found == {
             "tta": "all", "blend": "exact", "overlap": 0.25, "memory_gb": 2.0, "spacing": "as_is",
             "intensity": "as_trained", "channels": ["a", "b"], "on_error": "skip", "exports": [],
             "trust": ["mine", "yours"],
         }  # fmt: skip
     with pytest.raises(InputError, match="tta: must be one of"):
-        steps._options("predict", path, tmp_path, "", {"tta": "al"})
+        options_of("predict", path, tmp_path, "", {"tta": "al"})
 
 
 def test_the_network_of_an_experiment_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,4 +155,4 @@ def test_the_network_of_an_experiment_is_trusted(tmp_path: Path, monkeypatch: py
     Path("t.csv").touch()
     Path("trusted_net.py").write_text("class Net:\n    pass\n")
     Path("mine.yaml").write_text("data: {name: Images, table: t.csv}\nmodel: 'trusted_net:Net'\n")
-    assert steps._options("predict", Path("mine.yaml"), Path(), "", {})["trust"] == ["", "trusted_net"]
+    assert options_of("predict", Path("mine.yaml"), Path(), "", {})["trust"] == ["", "trusted_net"]

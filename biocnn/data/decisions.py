@@ -120,7 +120,10 @@ def resolve(settings: Settings, facts: Facts) -> tuple[Settings, dict[str, Decis
                 f"train.{name}: {sides}, but the data have {dims} dimensions",
                 f"give {dims} numbers, for example {[example] * dims}",
             )
-    decisions = facts.decisions | resolve_name(make_input(facts).decide)(facts, settings)
+    decide = resolve_name(make_input(facts).decide)
+    without_settings = decide(facts)
+    others = {key: item for key, item in facts.decisions.items() if key not in without_settings}
+    decisions = others | decide(facts, settings)
     values = {key: item.value for key, item in decisions.items()}
     train = train.model_copy(update={key: values[key] for key in values.keys() & Train.model_fields.keys()})
     model = fill_in(model, decisions)

@@ -29,10 +29,15 @@ class Choice:
         self.found: dict[str, Decision] = {}
 
     def __call__(self, key: str, section: Section | None, name: str, decided: Decision) -> Any:
-        """Record a decision, or the setting of this name in a section; return its value."""
+        """Return the setting of this name in a section if it is given, else what is decided.
+
+        It is recorded unless the section has no such setting, because it belongs to another network.
+        """
         given = getattr(section, key, None)
-        self.found[key] = decided if given is None else Decision(value=given, reason=f"given: {name}.{key}")
-        return self.found[key].value
+        decision = decided if given is None else Decision(value=given, reason=f"given: {name}.{key}")
+        if section is None or key in type(section).model_fields:
+            self.found[key] = decision
+        return decision.value
 
 
 def decide_whole(

@@ -14,6 +14,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import HELD_OUT, PREDICTED
 from biocnn.evaluation.judges import Keep
+from biocnn.metrics.resampling import interval_text
 from biocnn.prediction.stored_predictions import Decided, Predictions, read_predictions
 from biocnn.tasks.task import Task
 from biocnn.training.metadata import read_metadata
@@ -58,11 +59,11 @@ def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
     """Yield log lines with the defined metrics of the test split, and the differences from baselines."""
     table, compared = table[table["value"].notna()], compared[compared["difference"].notna()]
     for row in table[table["split"] == "test"].itertuples():
-        # The interval is nan if there are too few examples.
-        interval = "" if np.isnan(row.low) else f" (95% CI: {row.low:.4g} to {row.high:.4g})"
-        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g}{interval}"
+        interval = interval_text(row.low, row.high, ".4g")
+        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g} ({interval})"
     for row in compared[compared["split"] == "test"].itertuples():
-        difference = f"{row.difference:+.4f} (95% CI: {row.difference_low:+.4f} to {row.difference_high:+.4f})"
+        interval = interval_text(row.difference_low, row.difference_high, "+.4f")
+        difference = f"{row.difference:+.4f} ({interval})"
         yield f"test {row.output}, {row.metric}: network minus {row.baseline} = {difference}"
 
 

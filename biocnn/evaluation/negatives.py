@@ -29,6 +29,7 @@ from biocnn.evaluation.baselines import predict_sequences
 from biocnn.evaluation.evaluate import rows_of
 from biocnn.io.fasta import PADDING
 from biocnn.io.padded import stack
+from biocnn.metrics.resampling import interval_text
 from biocnn.prediction.model import Model
 from biocnn.prediction.stored_predictions import read_predictions
 from biocnn.training.metadata import read_metadata
@@ -203,5 +204,5 @@ def _judge(stored: Dataset, p: np.ndarray, y: np.ndarray, units: np.ndarray, set
 
 def _described(table: pd.DataFrame) -> Iterator[str]:
     for row in table[table["value"].notna() & (table["model"] == NETWORK)].itertuples():
-        interval = "" if np.isnan(row.low) else f" (95% CI: {row.low:.4g} to {row.high:.4g})"
-        yield f"test {row.output}: AUROC against {row.negatives} = {row.value:.4g}{interval}"
+        interval = interval_text(row.low, row.high, ".4g")
+        yield f"test {row.output}: AUROC against {row.negatives} = {row.value:.4g} ({interval})"

@@ -22,6 +22,13 @@ BIASED = (vectors.ece, classes.class_ece)  # larger in resamples than in the exa
 OF_CLASSES = {getattr(classes, name): getattr(weighted, name) for name in _OF_CLASSES}
 
 
+def interval_text(low: float, high: float, form: str) -> str:
+    """Return a 95% interval as text, with a format of its numbers; if it is NaN, why there is none."""
+    if np.isnan(low):
+        return f"no 95% CI: this needs resamples of at least {FEWEST} groups"
+    return f"95% CI: {low:{form}} to {high:{form}}"
+
+
 def bootstrap(
     metric: Callable[..., float], *arrays: np.ndarray, seed: int, n: int = 1000, groups: ArrayLike | None = None
 ) -> tuple[float, float]:

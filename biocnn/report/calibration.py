@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from biocnn.config.settings import Settings
+from biocnn.core.errors import InputError
 from biocnn.core.palette import BLUE, VERMILION
 from biocnn.report.blocks import Section, Table, Text, plural, short, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
@@ -40,8 +41,15 @@ def calibration(results: Results, settings: Settings, gallery: Gallery) -> Secti
 
 def _trials(results: Results) -> pd.DataFrame:
     """Read ``trials.tsv`` of all folds, including failed trials, with a column fold."""
-    tables = [results.table(f"calibrate/fold{i}/trials.tsv") for i in range(len(results.facts.folds) or 1)]
-    found = [one.assign(fold=i) for i, one in enumerate(tables) if len(one)]
+    found = []
+    for fold in range(len(results.facts.folds) or 1):
+        trials = results.table(path := f"calibrate/fold{fold}/trials.tsv")
+        if len(trials) and (lacking := {"round", "loss"} - set(trials)):
+            raise InputError(
+                f"{results.folder / path}: no column {', '.join(sorted(lacking))}",
+                "another version of biocnn wrote it: run `biocnn calibrate` again, as the workflow does",
+            )
+        found += [trials.assign(fold=fold)] if len(trials) else []
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 

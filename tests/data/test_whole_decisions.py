@@ -81,3 +81,12 @@ def test_settings_override_decisions() -> None:
     found, decisions = resolve(settings, facts((28, 28)))
     assert (found.train.size, found.train.fit, found.train.epochs) == ([20, 20], "stretch", 50)
     assert decisions["size"].reason == "given: train.size"
+
+
+@pytest.mark.parametrize(("name", "listed"), [("ResNet", {"stem", "depth", "channels"}), ("SlideNet", {"channels"})])
+def test_settings_of_another_network_are_not_listed(name: str, listed: set[str]) -> None:
+    found = facts((28, 28))
+    found = found.model_copy(update={"decisions": found.decisions | decide(found)})
+    _, decisions = resolve(experiment(name, data="LabelledImages"), found)
+    assert decisions.keys() & {"stem", "depth", "channels"} == listed
+    assert {"size", "epochs"} <= decisions.keys()

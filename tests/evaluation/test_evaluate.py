@@ -265,3 +265,12 @@ def test_errors_in_a_small_unit_are_not_rounded_to_zero() -> None:
     compared = pd.DataFrame(columns=["split", "difference"])
     (line,) = describe(pd.DataFrame([row | {"low": 9e-9, "high": 2e-8}]), compared)
     assert line == "test r, y (all): mse = 1.31e-08 (95% CI: 9e-09 to 2e-08)"
+
+
+def test_without_an_interval_the_log_tells_why() -> None:
+    both = {"split": "test", "output": "y", "metric": "mse", "low": np.nan, "high": np.nan}
+    table = pd.DataFrame([both | {"run": "r", "over": "all", "value": 2.0}])
+    differences = {"baseline": "mean", "difference": 0.5, "difference_low": np.nan, "difference_high": np.nan}
+    found = list(describe(table, pd.DataFrame([both | differences])))
+    why = "(no 95% CI: this needs resamples of at least 5 groups)"
+    assert found == [f"test r, y (all): mse = 2 {why}", f"test y, mse: network minus mean = +0.5000 {why}"]

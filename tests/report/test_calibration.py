@@ -9,6 +9,7 @@ import pytest
 from tiny import experiment, sequences, stored
 
 from biocnn.config.search_space import Calibrate
+from biocnn.core.errors import InputError
 from biocnn.report.blocks import Table, Text
 from biocnn.report.calibration import against_settings, calibration
 from biocnn.report.figures import Gallery, style
@@ -86,6 +87,13 @@ def test_values_are_in_their_columns() -> None:
 
 def test_without_trials_there_is_no_chapter(tmp_path: Path) -> None:
     assert not calibration(Results(tmp_path), experiment(), Gallery(tmp_path / "f")).blocks
+
+
+def test_trials_of_another_version_are_refused(tmp_path: Path) -> None:
+    results = write(tmp_path, fold0=ranked().drop(columns="round"))
+    with pytest.raises(InputError, match=r"trials\.tsv: no column round") as caught:
+        calibration(results, EXPERIMENT, Gallery(tmp_path / "f"))
+    assert "biocnn calibrate" in caught.value.remedy
 
 
 @pytest.mark.parametrize("test", [None, ["g0", "g1"]])

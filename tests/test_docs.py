@@ -1,29 +1,113 @@
-"""Examples in README and docs work as printed."""
+"""Code blocks and commands in README and docs work as printed."""
 
+import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
-from biocnn.config.experiment import load
+from biocnn.config.experiment import load, settings_of
+from biocnn.config.experiment_file import read_yaml
 from biocnn.config.settings import Settings
+from biocnn.prediction.model import Model
+from biocnn.workflow.cli import STEPS, parsed
 
 ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "config/README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+OTHERS = ("mkdir", "cd", "mamba", "pip", "python3", "source", "sbatch")  # commands that are not the project's
+SITE = ("{toctree}", "{eval-rst}", "{include}")
 
 
 def blocks(path: str, language: str) -> list[str]:
     """Return the code blocks of a page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^```(\S*)(?: .*)?\n(.*?)^```$", (ROOT / path).read_text(), re.MULTILINE | re.DOTALL)
+    return [text for kind, text in found if kind == language]
 
 
-@pytest.mark.parametrize("code", [b for b in blocks("README.md", "python") if "biocnn.load" not in b])
-def test_python_runs(code: str) -> None:
-    exec(compile(code, "README.md", "exec"), {})
+def of_pages(language: str) -> list:
+    """Return the code blocks of all pages as parameters of a test."""
+    return [pytest.param(text, id=f"{path}:{n}") for path in PAGES for n, text in enumerate(blocks(path, language), 1)]
+
+
+def test_all_blocks_are_of_a_kind_that_is_tested() -> None:
+    for path in [*PAGES, "CONTRIBUTING.md"]:
+        opened = re.findall(r"^ *```(\S*)$", (ROOT / path).read_text(), re.MULTILINE)[::2]
+        assert {*opened} <= {"", "python", "yaml", "snakemake", "text", *SITE}, path
+
+
+@pytest.mark.parametrize("code", of_pages("python"))
+def test_python_runs(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a block if the model that it loads is there; else check its imports and what it asks of the model."""
+    tree = ast.parse(code)
+    monkeypatch.chdir(ROOT)
+    if all(Path(name).is_file() for name in re.findall(r'"([^"]+\.(?:safetensors|tif|png))"', code)):
+        exec(compile(tree, "page", "exec"), {})
+        return
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    exec(compile(ast.Module(imports, []), "page", "exec"), {})
+    for name in re.findall(r"\bmodel\.(\w+)\(", code):
+        assert callable(getattr(Model, name, None)) or name == "network", name
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the commands of a block, one a line or joined by &&, without comments."""
+    lines = [re.sub(r"\s+#.*", "", line) for line in text.splitlines()]
+    return [shlex.split(command) for line in lines for command in line.split("&&") if command.strip()]
+
+
+@pytest.mark.parametrize("text", of_pages(""))
+def test_commands_are_valid(text: str) -> None:
+    for program, *rest in commands(text):
+        if program == "biocnn":
+            assert rest[0] in [step.__name__ for step in STEPS], rest
+            assert not getattr(parsed(rest), "more", []), rest
+        elif program == "make":
+            assert re.search(rf"^{rest[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), rest
+        elif program.endswith("python"):
+            assert rest[:1] == ["-m"] or program in OTHERS, rest
+            assert rest[1] == "venv" or (ROOT / f"{rest[1].replace('.', '/')}.py").is_file(), rest
+        elif program == "snakemake":
+            assert all(word.startswith("-") or re.fullmatch(r"all|\d+|\w+=.*|results/.*", word) for word in rest), rest
+        else:
+            assert program in OTHERS, program
+
+
+def experiments(text: str) -> list[str]:
+    """Return the experiments of a block: each line is one if a section occurs more than once."""
+    keys = re.findall(r"^(\w+):", text, re.MULTILINE)
+    return text.splitlines() if len(keys) > len({*keys}) else [text]
+
+
+def strings(value: object) -> list[str]:
+    """Return all text in settings: some of it names files."""
+    if isinstance(value, dict | list):
+        return [text for one in (value.values() if isinstance(value, dict) else value) for text in strings(one)]
+    return [value] if isinstance(value, str) else []
+
+
+# What blocks without a section data are tested with.
+SEQUENCES = {"name": "Sequences", "table": "t.csv"}
+IMAGES = {"name": "LabelledImages", "table": "t.csv"}
+
+
+@pytest.mark.parametrize("text", of_pages("yaml"))
+def test_settings_are_valid(text: str, tmp_path: Path) -> None:
+    for one in experiments(text):
+        (tmp_path / "mine.yaml").write_text(one)
+        data = SEQUENCES if re.search("DeepBind|calibrate", one) else IMAGES
+        data = data | ({"covariates": ["age"]} if "covariates" in one else {})
+        given = {"data": data} | read_yaml(tmp_path / "mine.yaml")
+        for name in strings(given):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch() if "." in name else path.mkdir(exist_ok=True)
+        assert settings_of(given, tmp_path).data.name == given["data"]["name"]
 
 
 @pytest.mark.parametrize("text", blocks("README.md", "yaml"))
-def test_experiments_are_valid(text: str, tmp_path: Path) -> None:
+def test_experiments_of_the_readme_are_valid(text: str, tmp_path: Path) -> None:
     for name in re.findall(r"[\w.]+\.(?:fa\.gz|narrowPeak|meme|csv)", text):
         (tmp_path / name).touch()
     for name in ("photos", "outlines", "new_photos", "cells"):

@@ -177,6 +177,25 @@ def test_the_citation_agrees_with_the_package() -> None:
     assert citation["license"] == project["license"]
 
 
+def test_workflows_of_github_run_targets_of_the_makefile() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    run = set()
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        jobs = yaml.safe_load(path.read_text())["jobs"]
+        steps = [step for job in jobs.values() for step in job["steps"]]
+        assert all(("uses" in step) != ("run" in step) for step in steps), path
+        run |= {word for step in steps for word in re.findall(r"make (\w+)", step.get("run", ""))}
+    assert {"lint", "test", "run", "docs"} <= run <= targets
+
+
+def test_forms_of_github_are_complete() -> None:
+    for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"):
+        form = yaml.safe_load(path.read_text())
+        assert {"name", "description", "body"} <= form.keys()
+        ids = [field["id"] for field in form["body"]]
+        assert len(ids) == len({*ids})
+
+
 def test_names_of_test_files_are_unique() -> None:
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert len(names) == len(set(names)), "pytest distinguishes test files by their names"

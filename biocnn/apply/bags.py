@@ -47,8 +47,8 @@ def apply_bags(
     unread: list[str] = []
     if source.is_file():
         table, column = source, str(models[0].meta.experiment.data.bag)
-        if source.suffix.lower() not in TABLES:
-            raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(TABLES)}, or a folder of bags")
+        if source.suffix.lower() not in (tables := models[0].input.new_files):
+            raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(tables)}, or a folder of bags")
         rows = read_table(table, ["image"])
         check_columns(rows, table, [column])
         refuse_repeated(rows, column, table)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.apply.covariates import NewCovariates
-from biocnn.apply.images import APPLY, TABLES, Applied, New, apply_each
+from biocnn.apply.images import APPLY, Applied, New, apply_each
 from biocnn.apply.vectors import unseen
 from biocnn.core.errors import InputError
 from biocnn.data.bagged_images import refuse_repeated

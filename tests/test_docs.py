@@ -16,7 +16,7 @@ from biocnn.workflow.cli import STEPS, parsed
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "config/README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
-OTHERS = ("mkdir", "cd", "mamba", "pip", "python3", "source", "sbatch")  # commands that are not the project's
+OTHERS = ("mkdir", "cd", "mamba", "pip", "python3", "source", "modisco")  # commands that are not the project's
 SITE = ("{toctree}", "{eval-rst}", "{include}")
 
 

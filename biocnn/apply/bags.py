@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.apply.covariates import NewCovariates
-from biocnn.apply.images import APPLY, Applied, New, apply_each
+from biocnn.apply.images import APPLY, TABLES, Applied, New, apply_each
 from biocnn.apply.vectors import unseen
 from biocnn.core.errors import InputError
 from biocnn.data.bagged_images import refuse_repeated
@@ -47,8 +47,8 @@ def apply_bags(
     unread: list[str] = []
     if source.is_file():
         table, column = source, str(models[0].meta.experiment.data.bag)
-        if source.suffix.lower() not in (tables := models[0].input.new_files):
-            raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(tables)}, or a folder of bags")
+        if source.suffix.lower() not in TABLES:
+            raise InputError(f"{source}: not a table of bags", f"allowed: {' '.join(TABLES)}, or a folder of bags")
         rows = read_table(table, ["image"])
         check_columns(rows, table, [column])
         refuse_repeated(rows, column, table)

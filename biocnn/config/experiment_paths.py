@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from biocnn.config.registry import REGISTRY, find, input_of
 from biocnn.config.schema import Chosen, map_paths
 from biocnn.core.errors import Collector, InputError
 from biocnn.core.files import exists
@@ -17,6 +16,7 @@ FOLDERS = (
     "data.images", "data.masks", "data.class_masks", "data.targets", "data.folder", "data.voc", "data.yolo",
     "apply.images",
 )  # fmt: skip
+NEW = (".npz", ".csv", ".tsv", ".txt")  # files that may replace the folder of new images: arrays, or a table
 
 
 def paths_of(settings: BaseModel) -> dict[str, Path]:
@@ -42,21 +42,13 @@ def resolve_paths(sections: dict[str, Any], root: Path, collector: Collector) ->
     def resolved(path: Path, where: str) -> Path:
         with collector:
             path = _existing(path, root, where)
-            if where in FOLDERS and path.is_file() and not (where == "apply.images" and _new_file(sections, path)):
+            if where in FOLDERS and path.is_file() and not (where == "apply.images" and path.suffix.lower() in NEW):
                 raise InputError(f"{where}: {path} is a file", "name the folder that contains it")
             if where not in FOLDERS and path.is_dir() and ":" not in _name(sections, where):
                 raise InputError(f"{where}: {path} is a folder", "name a file in it")
         return path
 
     return map_paths(resolved, sections)
-
-
-def _new_file(sections: dict[str, Any], path: Path) -> bool:
-    """Return whether a file can hold new examples; for a user's own reader, whether it can for any input."""
-    data = sections.get("data")
-    own = input_of(data.name) if data else None
-    inputs = [own] if own else [find("inputs", name) for name in REGISTRY["inputs"]]
-    return any(path.suffix.lower() in one.new_files for one in inputs)
 
 
 def _name(sections: dict[str, Any], where: str) -> str:

@@ -47,7 +47,6 @@ class Input:
     explain: ClassVar[str]  # explains a model by test examples
     shown: ClassVar[str] = ""  # shows some examples in a report
     applied: ClassVar[str]  # applies models to new examples
-    new_files: ClassVar[tuple[str, ...]] = (".npz",)  # files instead of a folder of new examples, by suffix
     best_and_worst: ClassVar[str] = ""  # shows some predictions of vectors in a report
 
     def dtype(self, facts: "Facts") -> str:
@@ -170,7 +169,6 @@ class BagInput(ImageInput):
 
     name = "bag"
     examples = "bags"
-    new_files = (".csv", ".tsv", ".txt")
     settings: ClassVar[tuple[str, ...]] = (
         "train.size", "train.fit", "train.instances", "apply.images", "apply.spacing", "apply.intensity",
         "apply.channels",

@@ -77,7 +77,8 @@ def resolve_augment(
         determine the target, so that they are changed less.
     exact
         Whether targets are numbers for each image, which may depend on sizes, brightness, or all that is in view:
-        ``default`` then only mirrors images and rotates them by quarters. For intensities of pixels, no set does more.
+        ``default`` then only mirrors images and rotates them by quarters, and so it does for bags, whose few labels
+        say too little to learn what survives more. For intensities of pixels, no set does more.
 
     Raises
     ------
@@ -105,7 +106,7 @@ def resolve_augment(
         found.append({"name": "flip", "axes": [-1] if wanted == "upright" else None})
     if turned and patch and patch[-1] == patch[-2]:
         found.append({"name": "rotate90", "over": volumes and wanted == "chiral"})
-    if exact and (wanted == "default" or not whole):
+    if (exact or given.exact) and (wanted == "default" or not whole):
         return [choose("augment", section, "augment") for section in found]
     bend = GENTLE if whole and facts.spacing else BEND
     found += [

@@ -5,7 +5,7 @@ from biocnn.data.whole_decisions import Choice, decide_whole
 from biocnn.tasks.facts import BySplit, Decision, Facts
 
 MOST = 64  # images of a bag in a step of the training
-AT_ONCE = 64  # images of a step, about: many small steps learn sooner what makes a bag positive
+AT_ONCE = 160  # images of a step, about
 BATCH = (2, 16)  # bags
 
 

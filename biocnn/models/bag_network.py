@@ -21,6 +21,9 @@ class BagNetwork(nn.Module):
 
     Bags of fewer than n images end with images of NaN, which are left out. Images without the axis n are bags of one.
 
+    In training, a second linear layer predicts the target of the bag from each image alone, and the loss includes these
+    predictions: from the pooled vector alone, the network learns slowly what is more frequent in one kind of bags.
+
     Parameters
     ----------
     network
@@ -68,14 +71,20 @@ class BagNetwork(nn.Module):
             raise InputError(f"model.network: {section.name} does not end with a linear layer", "use ResNet")
         self.pool = GatedAttention(last.in_features, hidden) if pool == "attention" else SimplePool(pool)
         self.head = dense_head([last.in_features, out_channels], dropout)
+        self.alone = nn.Linear(last.in_features, out_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         x = x[:, None] if x.ndim == 2 + self.spatial_dims else x
         present = ~x.flatten(2)[:, :, 0].isnan()
         found = self.vectors(x[present])
         vectors = found.new_zeros(*present.shape, found.shape[1])
         vectors[present] = found
-        return self.head(self.pool(vectors, present))
+        bags = self.head(self.pool(vectors, present))
+        if not self.training:
+            return bags
+        images = bags.new_full((*present.shape, bags.shape[1]), torch.nan)
+        images[present] = self.alone(found).to(images.dtype)
+        return [bags, images]
 
     def vectors(self, x: Tensor) -> Tensor:
         """Return the vectors of images: (M, C, *spatial) to (M, F)."""

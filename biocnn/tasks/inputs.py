@@ -26,9 +26,11 @@ class Input:
     augment: ClassVar[tuple[str, ...]]  # sets allowed in the section augment; the first is the default
     networks: ClassVar[dict[str, list[dict[str, Any]]]]  # candidates for each kind of target; see config.candidates
     augment_list: ClassVar[str]  # an example of a list, for messages
+    exact: ClassVar[bool] = False  # whether the set default only mirrors images and rotates them by quarters
     dimensions: ClassVar[tuple[int, ...]]  # numbers of spatial dimensions that examples may have
     channels: ClassVar[int | None]  # None: any number, each with a name
     stored: ClassVar[str]  # dtype of stored predictions
+    vectors: ClassVar[bool] = False  # whether networks with one target have a vector before the last layer
     scanned: ClassVar[bool] = False  # whether networks can scan longer inputs
     at_loci: ClassVar[bool] = False  # whether examples may overlap in a genome and are resampled by locus
     resampled: ClassVar[str]  # the resampling unit of confidence intervals, in words
@@ -119,6 +121,7 @@ class ImageInput(Input):
         "uncertainty.methods", "explain.likeness",
     )  # fmt: skip
     augment = AUGMENT_SETS
+    vectors = True
     networks: ClassVar = {
         "map": [{"model": {"name": "UNet"}}],
         "values": [{"model": {"name": "UNet"}}],
@@ -169,6 +172,7 @@ class BagInput(ImageInput):
 
     name = "bag"
     examples = "bags"
+    exact, vectors = True, False
     settings: ClassVar[tuple[str, ...]] = (
         "train.size", "train.fit", "train.instances", "apply.images", "apply.spacing", "apply.intensity",
         "apply.channels",

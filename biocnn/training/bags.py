@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset as Indexed
 
 from biocnn.augment import DRAWS
@@ -66,7 +65,8 @@ class BagBatches:
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
         self.sizes = dataset.x.shapes[rows, 0]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
-        self.instances = instances or int(self.sizes.max(initial=1))
+        most = int(self.sizes.max(initial=1))
+        self.instances = min(instances or most, most)
         framer = BagFramer(dataset.x, frame)
         self.loader = PatchLoader(framer, workers, device.type == "cuda")
         self.all = [np.arange(size) for size in self.sizes]
@@ -99,17 +99,17 @@ class BagBatches:
         for index, batch, x in zip(indices, bags, self._read(bags), strict=True):
             places = torch.cat([torch.from_numpy(self.starts[i] + images) for i, images in batch])
             x, move = augmented(self.augment, self._scaled(x, batch), self.draws, places)
-            yield _padded(x, batch), self.target.warp(self.y[index.to(self.device)], move, x.shape[2:])
+            yield _padded(x, batch, self.instances), self.target.warp(self.y[index.to(self.device)], move, x.shape[2:])
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return an augmented batch: x of shape (N, n, C, *size), NaN after the images of smaller bags, y (N, K)."""
+        """Return an augmented batch: x (N, instances, C, *size), NaN after the images of smaller bags, and y (N, K)."""
         return next(self.load([index]))
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all bags one by one, whole and without augmentation."""
         bags = [[(i, images)] for i, images in enumerate(self.all)]
         for number, (batch, x) in enumerate(zip(bags, self._read(bags), strict=True)):
-            yield _padded(self._scaled(x, batch), batch), self.y[number : number + 1]
+            yield _padded(self._scaled(x, batch), batch, len(batch[0][1])), self.y[number : number + 1]
 
     def parts(self, number: int, most: int) -> Iterator[Tensor]:
         """Yield the images of a bag without augmentation, up to ``most`` at a time: (m, C, *size)."""
@@ -131,7 +131,9 @@ class BagBatches:
         return normalise(x.to(self.device, non_blocking=True), *self.ranges[rows].unbind(1))
 
 
-def _padded(x: Tensor, batch: Sequence[Bag]) -> Tensor:
-    """Return the images of bags, (M, C, *size), as (N, n, C, *size), with NaN after those of smaller bags."""
-    parts = x.split([len(images) for _, images in batch])
-    return pad_sequence(parts, batch_first=True, padding_value=torch.nan)
+def _padded(x: Tensor, batch: Sequence[Bag], number: int) -> Tensor:
+    """Return the images of bags, (M, C, *size), as (N, number, C, *size), with NaN after those of smaller bags."""
+    padded = x.new_full((len(batch), number, *x.shape[1:]), torch.nan)
+    for bag, images in zip(padded, x.split([len(images) for _, images in batch]), strict=True):
+        bag[: len(images)] = images
+    return padded

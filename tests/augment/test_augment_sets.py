@@ -191,10 +191,11 @@ def test_several_channels_are_changed_independently() -> None:
         assert sum(getattr(section, "per_channel", False) for section in found) == (channels > 1)
 
 
-def test_numbers_of_images_are_only_mirrored_and_turned_by_quarters_unless_asked() -> None:
+def test_numbers_of_images_and_bags_are_only_mirrored_and_turned_by_quarters_unless_asked() -> None:
     facts = image_facts(task="regression", outputs=["age"])
-    names = [section.name for section in resolve_augment("default", facts, [8, 8], whole=True, exact=True)]
-    assert names == ["flip", "rotate90"]
+    for about, exact in ((facts, True), (facts.model_copy(update={"kind": "bag"}), False)):
+        names = [section.name for section in resolve_augment("default", about, [8, 8], whole=True, exact=exact)]
+        assert names == ["flip", "rotate90"]
     assert "intensity" in [
         section.name for section in resolve_augment("upright", facts, [8, 8], whole=True, exact=True)
     ]

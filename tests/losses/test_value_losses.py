@@ -7,7 +7,7 @@ from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
 from torch import nn
 
 from biocnn.config.registry import find
-from biocnn.losses import gaussian_nll, huber, mse, poisson, quantiles
+from biocnn.losses import gaussian_nll, huber, mse, poisson, quantiles, supervised
 from biocnn.tasks.regression import CHANNELS, FORMS, Regression
 
 rng = np.random.default_rng(0)
@@ -55,3 +55,14 @@ def test_with_beta_1_the_mean_learns_as_from_the_squared_error() -> None:
     slope = torch.autograd.grad(gaussian_nll(z, Y, beta=1), z)[0][:, :3]
     mean = z[:, :3].detach().requires_grad_()
     torch.testing.assert_close(slope, torch.autograd.grad(mse(mean, Y) / 2, mean)[0])
+
+
+def test_each_image_of_a_bag_has_the_target_of_its_bag() -> None:
+    bags = torch.tensor([[1.0, 0.0], [2.0, 0.0]], requires_grad=True)
+    images = torch.tensor([[[1.0, 1.0], [5.0, 1.0]], [[2.0, 3.0], [torch.nan, torch.nan]]], requires_grad=True)
+    target = torch.tensor([[1.0, 0.0], [3.0, 0.0]])
+    found = supervised(mse)([bags, images], target)
+    own, each = 1 / 4, (0 + 1 + 16 + 1 + 1 + 9) / 6
+    assert found.item() == pytest.approx((own + each / 2) / 1.5)
+    found.backward()
+    assert images.grad[1, 1].tolist() == [0, 0]

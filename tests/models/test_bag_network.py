@@ -66,7 +66,8 @@ def test_padding_does_not_change_gradients() -> None:
     for x in (bags(3), torch.cat([bags(3), torch.full((1, 2, 1, 8, 8), torch.nan)], 1)):
         torch.manual_seed(0)
         network = BagNetwork(2, 1, 1, network=NETWORK)
-        network(x).sum().backward()
+        of_bags, of_images = network(x)
+        (of_bags.sum() + of_images.nansum()).backward()
         found.append([weight.grad for weight in network.parameters()])
     assert all(map(torch.equal, *found))
 
@@ -74,7 +75,9 @@ def test_padding_does_not_change_gradients() -> None:
 @pytest.mark.parametrize("name", ["LeNet5", "SlideNet", "AlexNet", "VGG", "GoogLeNet"])
 def test_other_networks_give_vectors(name: str) -> None:
     with torch.no_grad():
-        assert BagNetwork(2, 1, 2, network=name)(torch.randn(2, 2, 1, 32, 32)).shape == (2, 2)
+        network = BagNetwork(2, 1, 2, network=name)
+        assert [x.shape for x in network(torch.randn(2, 3, 1, 32, 32))] == [(2, 2), (2, 3, 2)]
+        assert network.eval()(torch.randn(2, 3, 1, 32, 32)).shape == (2, 2)
 
 
 @pytest.mark.parametrize("name", ["UNet", "os:system", "BagNetwork"])

@@ -86,6 +86,8 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "cumulative": Entry("biocnn.losses.values:cumulative"),
         "ssim": Entry("biocnn.losses.similarity:ssim"),
         "cross_entropy": Entry("biocnn.losses.pixels:cross_entropy"),
+        "nt_xent": Entry("biocnn.losses.contrastive:nt_xent"),
+        "triplet": Entry("biocnn.losses.contrastive:triplet"),
         "focal": Entry("biocnn.losses.pixels:focal"),
         "dice": Entry("biocnn.losses.regions:dice"),
         "dice_bce": Entry("biocnn.losses.regions:dice_bce"),

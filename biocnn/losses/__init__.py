@@ -5,6 +5,7 @@ for masks, where 255 is ignored; (N, 3, *spatial) uint8 for instances, from
 ``biocnn.tasks.instance_targets.instance_targets``.
 """
 
+from biocnn.losses.contrastive import nt_xent, triplet
 from biocnn.losses.instances import border_weights, instances
 from biocnn.losses.pixels import bce, cross_entropy, focal
 from biocnn.losses.profiles import multinomial
@@ -36,9 +37,11 @@ __all__ = [
     "l1",
     "mse",
     "multinomial",
+    "nt_xent",
     "poisson",
     "quantiles",
     "ssim",
     "supervised",
+    "triplet",
     "tversky",
 ]

@@ -9,7 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 from biocnn.core.errors import InputError
 from biocnn.nn.blocks import GlobalPool, he, kaiming
 from biocnn.nn.classifier_blocks import AdaptivePool, body_before
-from biocnn.nn.covariates import apart, through
+from biocnn.nn.covariates import apart
 from biocnn.nn.unet_blocks import fit_to
 
 
@@ -33,6 +33,7 @@ class ImageNetwork(nn.Module):
         What is subtracted from each channel of x, and what it is divided by; None: nothing.
     """
 
+    gives_vectors = False  # whether, in training, the vectors before the last layer are returned as well
     mean: Tensor | None
     sd: Tensor | None
 
@@ -58,9 +59,11 @@ class ImageNetwork(nn.Module):
             if isinstance(layer, nn.Linear):
                 he(layer)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         x, z = apart(x, self.in_channels)
-        return through(self.head, self._pooled(x), z)
+        vectors = self.head[:-1](self._pooled(x))
+        logits = self.head[-1](torch.cat([vectors, z], dim=1) if z.shape[1] else vectors)
+        return [logits, vectors] if self.training and self.gives_vectors else logits
 
     def vectors(self, x: Tensor) -> Tensor:
         """Return what the last layer of the head receives: (N, C, *spatial) to (N, F)."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from biocnn.core.errors import InputError
+from biocnn.tasks.inputs import make_input
 from biocnn.tasks.vectors import Classification, Judged
 
 if TYPE_CHECKING:
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from biocnn.config.schema import Chosen
+    from biocnn.losses import Loss
 
+OF_VECTORS = ("nt_xent", "triplet")  # losses that compare the vectors before the last layer, too
 ALL = "all"  # all classes together, as an output
 FROM = 4  # classes from which on the two likeliest are judged; of three, they are nearly always right
 
@@ -21,7 +25,7 @@ class Multiclass(Classification):
 
     name = "multiclass"
     given_as = "class"
-    losses = ("cross_entropy",)
+    losses = ("cross_entropy", *OF_VECTORS)
     monitor = "auroc"
     metrics: tuple[str, ...] = (
         "accuracy", "balanced_accuracy", "auroc", "auprc", "sensitivity_at_specificity90", "cohens_kappa", "ece",
@@ -31,6 +35,14 @@ class Multiclass(Classification):
     figures = "biocnn.report.multiclass:multiclass"
     value = "class"
     exclusive = True
+
+    def check_loss(self, section: "Chosen | None", class_weights: str) -> "Iterator[InputError]":
+        yield from super().check_loss(section, class_weights)
+        if section and section.name in OF_VECTORS and not make_input(self.facts).vectors:
+            yield InputError(f"loss: {section.name} is for networks of whole images", "use cross_entropy")
+
+    def extend_loss(self, name: str, loss: "Loss") -> "Loss":
+        return loss if name in OF_VECTORS else super().extend_loss(name, loss)
 
     def check_facts(self) -> "Iterator[str]":
         yield from super().check_facts()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from biocnn.config.registry import REGISTRY, task_class
 from biocnn.core.errors import InputError
 from biocnn.tasks.inputs import make_input
-from biocnn.tasks.multiclass import Multiclass
+from biocnn.tasks.multiclass import OF_VECTORS, Multiclass
 from biocnn.tasks.ordinal import Ordinal
 from biocnn.tasks.regression import FORMS, Regression
 from biocnn.tasks.task import PartTask, Score
@@ -153,6 +153,8 @@ class Several(VectorTask):
             own = "" if name in REGISTRY["losses"] else ", which are of several kinds"
             allowed = dict.fromkeys(loss for part in self.parts for loss in part.task.losses)
             yield InputError(f"loss: {name} suits none of the outputs{own}", "allowed: " + ", ".join(allowed))
+        if name in OF_VECTORS:
+            yield InputError(f"loss: {name} is for classes alone", "allowed: cross_entropy")
         if name in FORMS and make_input(self.facts).scanned:
             yield InputError(f"loss: {name} is for numbers alone, or for images", "allowed: mse, l1, huber")
         if class_weights == "balanced" and not any(map(_has_classes, self.parts)):

@@ -225,15 +225,19 @@ class Task(ABC):
         InputError
             If the loss or class weights do not suit the task.
         """
-        from biocnn.losses import supervised
-
         for fault in self.check_loss(section, class_weights):
             raise fault
         section = section or choose("losses", self.losses[0], "loss")
         function = partial(find("losses", section.name), **own_settings(section))
         if class_weights == "balanced":
             function = partial(function, class_weights=self.class_weights().to(device))
-        return partial(self._checked_loss, section.name, supervised(function))
+        return partial(self._checked_loss, section.name, self.extend_loss(section.name, function))
+
+    def extend_loss(self, name: str, loss: "Loss") -> "Loss":
+        """Extend a loss of logits to the lists of outputs that networks may return in training."""
+        from biocnn.losses import supervised
+
+        return supervised(loss)
 
     def _checked_loss(self, name: str, loss: "Loss", logits: "Logits", y: "Tensor") -> "Tensor":
         from torch import Tensor

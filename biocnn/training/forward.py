@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from biocnn.core.errors import InputError
+from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.precision import autocast, in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
@@ -20,6 +22,13 @@ def default_device() -> torch.device:
 def owns_loss(network: nn.Module) -> bool:
     """Return whether a network has a method ``loss(x, y)``, which replaces the loss of the task."""
     return callable(getattr(type(network), "loss", None))
+
+
+def give_vectors(network: nn.Module, loss: str) -> None:
+    """Let a network return in training, besides logits, the vectors before its last layer, which a loss compares."""
+    if not isinstance(network, ImageNetwork):
+        raise InputError(f"loss: {loss}, but {type(network).__name__} is not derived from ImageNetwork", "use ResNet")
+    network.gives_vectors = True
 
 
 class OwnLoss(nn.Module):

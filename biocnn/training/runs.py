@@ -28,11 +28,12 @@ from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.nn.words import WordMixture
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import BySplit
+from biocnn.tasks.multiclass import OF_VECTORS
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches
 from biocnn.training.checkpoint import build_model, completed, save_model, versions, with_words
 from biocnn.training.fingerprint import fingerprint
-from biocnn.training.forward import default_device, logits_of, owns_loss, predict_batches
+from biocnn.training.forward import default_device, give_vectors, logits_of, owns_loss, predict_batches
 from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
@@ -125,6 +126,8 @@ def train_run(
     if not own:
         set_targets(task, dataset, train_rows)
     loss = None if own else task.make_loss(settings.loss, section.class_weights, device)
+    if settings.loss and settings.loss.name in OF_VECTORS:
+        give_vectors(network, settings.loss.name)
     if loss and task.unit:
         loss = in_unit(loss, task.unit, device)
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)

@@ -249,7 +249,7 @@ def test_a_loss_for_another_task_is_refused_once_the_data_are_read(loss: str) ->
     task = make_task(labelled().facts)
     with pytest.raises(InputError, match=f"loss: {loss} does not suit targets of kind multiclass") as caught:
         check_read(experiment("ResNet", data="LabelledImages", loss=loss), task)
-    assert caught.value.remedy == "allowed: cross_entropy"
+    assert caught.value.remedy == "allowed: cross_entropy, nt_xent, triplet"
 
 
 def test_a_human_level_must_be_of_a_metric_that_the_task_has() -> None:

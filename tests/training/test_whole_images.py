@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from tiny import chosen, labelled, stored
+from tiny import chosen, experiment, image_facts, labelled, sequence_facts, stored
 
+from biocnn.config.schema import choose
+from biocnn.config.settings import Train
+from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.nn.encode import normalise, to_tensor
+from biocnn.tasks import make_task
 from biocnn.training import whole_images
 from biocnn.training.batches import make, preview
+from biocnn.training.runs import train_run
 
 CPU = torch.device("cpu")
 FRAME = Frame((16, 18), "stretch")
@@ -78,3 +83,22 @@ def test_the_preview_shows_images_before_and_after_augmentation(dataset: Dataset
     assert y.shape == (3, 3, 3)
     assert (y == y[:, :1]).all()
     assert not np.allclose(x[:, 1], x[:, 0], atol=0.01)
+
+
+def test_losses_of_vectors_are_the_cross_entropy_if_vectors_weigh_nothing(dataset: Dataset) -> None:
+    model = {"name": "ResNet", "channels": [4, 4, 4, 4]}
+    found = []
+    for loss in (None, {"name": "nt_xent", "weight": 0.0}, {"name": "triplet", "weight": 1.0}):
+        settings = experiment(model, data="LabelledImages", loss=loss, train=Train(epochs=1, threads=1, size=[16, 16]))
+        found.append(train_run(settings, dataset, 1)[0].eval())
+    x = torch.zeros(2, 2, 16, 16)
+    plain, without, with_vectors = (network(x) for network in found)
+    assert torch.equal(plain, without)
+    assert not torch.equal(plain, with_vectors)
+
+
+@pytest.mark.parametrize(("made", "name"), [(sequence_facts, "DeepBind"), (image_facts, "BagNetwork")])
+def test_losses_of_vectors_are_for_whole_images(made, name: str) -> None:
+    facts = made(outputs=["a", "b"], task="multiclass").model_copy(update={"kind": "bag"} if name != "DeepBind" else {})
+    with pytest.raises(InputError, match="nt_xent is for networks of whole images"):
+        make_task(facts).make_loss(choose("losses", "nt_xent", "loss"), "none", CPU)

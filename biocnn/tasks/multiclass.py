@@ -25,7 +25,7 @@ class Multiclass(Classification):
 
     name = "multiclass"
     given_as = "class"
-    losses = ("cross_entropy", *OF_VECTORS)
+    losses: tuple[str, ...] = ("cross_entropy", *OF_VECTORS)
     monitor = "auroc"
     metrics: tuple[str, ...] = (
         "accuracy", "balanced_accuracy", "auroc", "auprc", "sensitivity_at_specificity90", "cohens_kappa", "ece",

@@ -50,18 +50,18 @@ def predict_sequences(model: "Model", inputs: Any, covariates: Any = None) -> An
     if model.task.target.spatial:
         coded(model, covariates, 0)
         scanner = BaseScanner(model._sequences, model._rows, model.facts)
-        sequences = _codes(inputs, model.facts.iupac)
+        sequences = codes_of(inputs, model.facts.iupac)
         check_lengths(sequences, None)
         maps = [scanner.along(codes) for codes in sequences]
         text = isinstance(inputs, str) and not Path(inputs).suffix
         return maps[0] if text or (isinstance(inputs, np.ndarray) and inputs.ndim == 1) else maps
-    codes = _codes(inputs, model.facts.iupac)
+    codes = codes_of(inputs, model.facts.iupac)
     return model.settled(model._sequences(codes, coded(model, covariates, len(codes))))
 
 
 def predict_images(model: "Model", inputs: Any, covariates: Any = None) -> Any:
     """Predict images, for ``Model.predict``."""
-    z = iter(coded(model, covariates, _number(inputs) if model.facts.coded else 0))
+    z = iter(coded(model, covariates, number_of(inputs) if model.facts.coded else 0))
     if model.frame:
         found = list(
             model._each(inputs, lambda image, name: model.predict_whole(model.adapt(image, name), next(z, ())))
@@ -195,7 +195,7 @@ def one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
     return found[0] if _single(inputs) else found
 
 
-def _number(inputs: Any) -> int:
+def number_of(inputs: Any) -> int:
     """Return the number of images."""
     every = [inputs] if isinstance(inputs, str | Path | np.ndarray) else inputs
     return sum(1 if isinstance(one, np.ndarray) else len(named_images(one)) for one in every)
@@ -205,7 +205,7 @@ def _single(inputs: Any) -> bool:
     return isinstance(inputs, np.ndarray) or (isinstance(inputs, str | Path) and not Path(inputs).is_dir())
 
 
-def _codes(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
+def codes_of(inputs: Any, iupac: Iupac) -> list[np.ndarray]:
     if isinstance(inputs, np.ndarray) and inputs.ndim < 3 and inputs.dtype.kind != "U":
         if not np.issubdtype(inputs.dtype, np.integer) or not np.isin(inputs, range(16)).all():
             raise InputError(

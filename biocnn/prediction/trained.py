@@ -10,7 +10,7 @@ import pandas as pd
 
 from biocnn.config.registry import resolve
 from biocnn.config.schema import check
-from biocnn.config.settings import Metrics
+from biocnn.config.settings import Explain, Metrics
 from biocnn.core.cards import card, line, some
 from biocnn.core.errors import InputError
 from biocnn.core.files import TemporaryFolder, atomic, check_file
@@ -96,6 +96,35 @@ class Trained:
         with atomic(path) as temporary:
             shutil.copyfile(self.path, temporary)
         return path
+
+    def explain(
+        self, inputs: Any, output: str | int | None = None, *, covariates: Any = None, method: str | None = None
+    ) -> Any:
+        """Explain predictions: which bases, or which parts of an image, speak for an output.
+
+        Parameters
+        ----------
+        inputs, covariates
+            As for ``Model.predict``.
+        output
+            Name or index of the output; None: the one with the largest prediction, or what the task explains first.
+        method
+            Sequences: deeplift, mutagenesis, integrated_gradients or gradient; None: the first that suits the network.
+
+        Returns
+        -------
+        explanation
+            Sequences: contributions of each base to the logit, (N, 4, L), in the order A C G T(U); those of the bases
+            present are where the sequence has them. Images: Grad-CAM, 0 to 1, (*spatial) for one image, else a list;
+            as the network sees the image: in the size of training, or the central 512 pixels of large images.
+
+        Raises
+        ------
+        InputError
+            As in ``Model.predict``, or if the model predicts each base or boxes, or is for bags.
+        """
+        check(Explain, {"attributions": method}, "explain")
+        return resolve("biocnn.explain.new:explain")(self, inputs, output, covariates, method)
 
     def evaluate(self, dataset: Dataset, **settings: Any) -> pd.DataFrame:
         """Evaluate on the splits of a data set, by the same functions as the workflow.

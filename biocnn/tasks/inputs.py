@@ -47,6 +47,7 @@ class Input:
     baselines: ClassVar[str]  # predictions of simple models for vectors; see `biocnn.evaluation.baselines`
     about_baselines: ClassVar[str]  # describes these, for the report
     explain: ClassVar[str]  # explains a model by test examples
+    explained: ClassVar[str] = ""  # explains predictions of new examples
     shown: ClassVar[str] = ""  # shows some examples in a report
     applied: ClassVar[str]  # applies models to new examples
     best_and_worst: ClassVar[str] = ""  # shows some predictions of vectors in a report
@@ -95,6 +96,7 @@ class SequenceInput(Input):
     )
     explain = "biocnn.explain.step:sequences"
     applied = "biocnn.apply.sequences:apply_sequences"
+    explained = "biocnn.report.explained:explain_sequences"
     check = "biocnn.data.facts:check_sequences"
     decide = "biocnn.data.sequence_decisions:decide_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
@@ -150,6 +152,7 @@ class ImageInput(Input):
     )
     explain = "biocnn.explain.step:images"
     applied = "biocnn.apply.images:apply_images"
+    explained = "biocnn.report.explained:explain_images"
     shown = "biocnn.report.examples:examples"
     best_and_worst = "biocnn.report.image_gallery:best_and_worst"
 
@@ -193,6 +196,7 @@ class BagInput(ImageInput):
         "and of their extremes as well, the lowest and highest values in the bag."
     )
     explain = "biocnn.explain.bags:explain_bags"
+    explained = ""
     applied = "biocnn.apply.bags:apply_bags"
 
     def picture(self, x: "np.ndarray") -> "np.ndarray":

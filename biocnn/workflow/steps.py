@@ -271,16 +271,32 @@ def negatives(
 
 
 def explain(
-    config: Path, data: Path, out: Path, *runs: Path, data_root: Path = Path(), genome: Path | None = None
-) -> None:
-    """Extract motifs and attributions of sequences, or activation maps of images, from the first of RUNS."""
+    models: list[Path], data: Path, out: Path,
+    *, genome: Path | None = None, config: Path | None = None, data_root: Path = Path(), trust: str = "",
+) -> None:  # fmt: skip
+    """Explain predictions: attributions of sequences, or activation maps of images, as arrays and pictures.
+
+    DATA are new sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence) or images (a folder
+    or a file). Or it is the folder of a stored data set, from `biocnn dataset`: then the first model, with predictions
+    beside it and beside the others, is explained by its test split, with motifs, as CONFIG, an experiment, says.
+
+    TRUST as in `biocnn predict`.
+    """
+    from biocnn.config.registry import resolve
     from biocnn.explain.step import explain_runs
 
-    settings = load_experiment(config, data_root).settings
     with atomic(out) as folder:
         folder.mkdir()
-        for line in explain_runs(runs, data, settings, folder, genome):
-            log.info("%s", line)
+        if not (data / "facts.json").is_file():
+            with needs("workflow", "pictures of explanations"):
+                explain_files = resolve("biocnn.report.explained:explain_files")  # the rule does not run this code
+            explain_files(models, data, folder, genome, trust.split(","))
+        elif config is None:
+            raise InputError("--config: is missing", "name the experiment of the stored data set")
+        else:
+            settings, runs = load_experiment(config, data_root).settings, [model.parent for model in models]
+            for line in explain_runs(runs, data, settings, folder, genome):
+                log.info("%s", line)
 
 
 def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:

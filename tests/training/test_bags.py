@@ -172,7 +172,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files = ("metrics", "metrics_per_example", "audit", "matches")
     paths = [*(out / f"{name}.tsv" for name in files), out / "decided.npz", out / "errors.tsv"]
     steps.evaluate(config, out / "dataset", out / "baselines", *paths, run, **root)
-    steps.explain(config, out / "dataset", out / "explain", run, **root)
+    steps.explain([run / "model.safetensors"], out / "dataset", out / "explain", config=config, **root)
     steps.predict([run / "model.safetensors"], base / "new.csv", out / "apply")
     steps.report(config, out / "report.html", out / "figures", **root)
     return out

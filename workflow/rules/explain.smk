@@ -20,11 +20,10 @@ rule explain:
     params:
         settings=W.depends("explain", leave=("explain.likeness",)),
         code=W.code("explain", "model"),
-        runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn explain {params.config:q} {input.dataset:q} {output:q} {params.runs:q} {params.genome:q}"
+        "biocnn explain {input.models:q} {input.dataset:q} {output:q} --config {params.config:q} {params.genome:q}"
         " 2>&1 | tee {log:q}"
 
 

@@ -1,0 +1,155 @@
+"""Explanations of new sequences and images, as arrays, pictures, and tracks of a genome."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from biocnn.apply.images import Applied, New, apply_each
+from biocnn.apply.sequences import PLACE, read_new
+from biocnn.config.registry import resolve
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.core.files import atomic
+from biocnn.explain.genome_files import averaged
+from biocnn.explain.images import picture
+from biocnn.explain.new import of_image, of_sequences
+from biocnn.explain.seqlets import present
+from biocnn.io.image_paths import named_images
+from biocnn.io.padded import pad
+from biocnn.io.tracks import write_bigwig
+from biocnn.prediction.inputs import check_length, coded
+from biocnn.prediction.model import Model
+from biocnn.report.figures import new_figure, style
+from biocnn.report.images import heat_maps
+from biocnn.report.logo import draw_attributions, position_label
+
+PICTURES = 20  # most sequences with a picture
+HEIGHT = 1.8  # of a picture of a sequence, in inches
+
+log = logging.getLogger("biocnn")
+
+
+def explain_files(
+    models: Sequence[Path], data: Path, folder: Path, genome: Path | None, trust: Sequence[str] = ()
+) -> None:
+    """Explain the predictions of a model file for new sequences or images, as its input does."""
+    if len(models) != 1:
+        raise InputError(f"{len(models)} models", "explain the predictions of one after the other")
+    model = Model(models[0], trust=trust)
+    if not model.input.explained:
+        raise InputError(f"{model.path}: new {model.input.examples} are not explained", "call biocnn predict")
+    if genome and not model.input.scanned:
+        raise InputError(f"--genome: {model.path} is a model for {model.input.examples}", "leave it out")
+    for name, count in resolve(model.input.explained)(model, data, folder, genome, "skip").items():
+        log.info("%d rows in %s", count, name)
+
+
+def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | None, on_error: str) -> dict[str, int]:
+    """Explain new sequences.
+
+    Parameters
+    ----------
+    model
+        Model of numbers for whole sequences.
+    path, genome
+        As for ``biocnn.apply.sequences.read_new``.
+    folder
+        Existing folder for explanations.csv (what was explained, or why not), attributions.npz (arrays as in the folder
+        explain of the workflow: id, codes, attributions, output, probability, delta, method), pictures of the first 20
+        sequences, and, for intervals, attributions.bw with the contribution of each base of the genome.
+    on_error
+        As for ``biocnn.apply.images.apply_images``.
+    """
+    checks = Checks()
+    new = read_new(path, model.facts, genome, checks)
+    names, faults = new.table["sequence"].astype(str), {}
+    for row, codes in enumerate(new.codes):
+        try:
+            check_length(codes, f"sequence {names[row]!r}", model.facts.window)
+        except InputError as error:
+            faults[row] = error
+    rows = [row for row in range(len(new.codes)) if row not in faults]
+    if rows:
+        codes = [new.codes[row] for row in rows]
+        found = of_sequences(model, codes, coded(model, None, len(rows)))
+        stacked = pad(codes)
+        arrays = {"id": names[rows].to_numpy(str), "codes": stacked, "attributions": found.values}
+        arrays |= {"output": found.output, "probability": found.probability, "delta": found.delta}
+        np.savez_compressed(folder / "attributions.npz", **arrays, method=np.array(found.method))
+        if set(PLACE) <= set(new.table):
+            _bigwig(folder / "attributions.bw", stacked, found.values, new.table.loc[rows], checks)
+        for place, row in enumerate(rows[:PICTURES]):
+            title = f"{names[row]}: {model.outputs[found.output[place]]} {found.probability[place]:.3g}"
+            _picture(folder / f"{row + 1:03}.png", codes[place], found.values[place], title, model.facts.alphabet)
+
+    def apply(row: int) -> Applied:
+        if row in faults:
+            raise faults[row]
+        place = rows.index(row)
+        told = {"output": model.outputs[found.output[place]], "probability": found.probability[place]}
+        return Applied("explanations.csv", [told | {"method": found.method}], [])
+
+    each = [New(place, partial(apply, row)) for row, place in enumerate(new.places)]
+    return apply_each(each, "sequences", {}, folder, on_error, checks)
+
+
+def explain_images(model: Model, path: Path, folder: Path, genome: None, on_error: str) -> dict[str, int]:
+    """Explain new images.
+
+    Parameters
+    ----------
+    model
+        Model of images.
+    path
+        Folder of images, or one image.
+    folder
+        Existing folder for explanations.csv, and NAME.npz (cam, 0 to 1, and image, as the network saw it) and NAME.png
+        for each image.
+    genome
+        Not used.
+    on_error
+        As for ``biocnn.apply.images.apply_images``.
+    """
+    coded(model, None, 1)  # refuses models with covariates
+
+    def apply(name: str, file: Path) -> Applied:
+        with model.open_image(file) as image:
+            found = of_image(model, image, str(file))
+        np.savez_compressed(folder / f"{name}.npz", cam=found.cam, image=found.image)
+        flat = found.cam.ndim == 2
+        at = () if flat else (int(found.cam.max(axis=(1, 2)).argmax()),)  # slice of a volume
+        title = f"{name}: {model.outputs[found.output]} {found.probability:.3g}"
+        with style():
+            figure = heat_maps(picture(found.image[:, *at])[None], found.cam[at][None].astype(np.float64), [title])
+            figure.savefig(folder / f"{name}.png")
+        told = {"output": model.outputs[found.output], model.task.predicted: found.probability}
+        return Applied("explanations.csv", [told | ({} if flat else {"slice": at[0]})], [])
+
+    each = [New({"image": name}, partial(apply, name, file)) for name, file in named_images(path)]
+    return apply_each(each, "images", {}, folder, on_error)
+
+
+def _picture(path: Path, codes: np.ndarray, values: np.ndarray, title: str, alphabet: str) -> None:
+    with style():
+        figure = new_figure(HEIGHT)
+        axes = figure.subplots()
+        draw_attributions(axes, codes, values[:, : len(codes)], alphabet)
+        axes.set_title(title, parse_math=False)
+        axes.set_xlabel(position_label(alphabet))
+        axes.set_ylabel("Contribution")
+        figure.savefig(path)
+
+
+def _bigwig(path: Path, codes: np.ndarray, values: np.ndarray, table: pd.DataFrame, checks: Checks) -> None:
+    """Write the contributions of the bases of a genome; means where windows overlap."""
+    contigs = table.groupby("chrom")["end"].max().to_dict()
+    try:
+        with atomic(path) as temporary, write_bigwig(temporary, contigs) as bigwig:
+            for chrom, starts, mean, _ in averaged(codes, present(codes, values), table, contigs):
+                bigwig.add(chrom, starts, mean, span=1, step=1)
+    except InputError as error:  # the package is optional, and all other files do not need it
+        checks.add("explain", "note", f"{path.name} not written: {error.message}: {error.remedy}", 1)

@@ -17,6 +17,7 @@ from biocnn.nn.precision import autocast, in_float32
 from biocnn.prediction.compatibility import Adapted, same_data
 from biocnn.prediction.inputs import coded, framed, listed
 from biocnn.training.bags import BagBatches
+from biocnn.training.batches import Recipe
 
 if TYPE_CHECKING:
     from biocnn.prediction.model import Model
@@ -96,5 +97,5 @@ def attend_stored(
     """Predict stored bags; yield vector and attention of each, as ``predict_bag``."""
     same_data(model, dataset)
     assert model.frame
-    batches = BagBatches(dataset, np.asarray(rows), model.device, (), 0, model.frame)
+    batches = BagBatches(dataset, np.asarray(rows), model.device, Recipe(frame=model.frame))
     yield from (_predicted(model, batches.parts(number, AT_ONCE)) for number in range(len(batches)))

@@ -8,14 +8,12 @@ from torch import Tensor
 from torch.utils.data import Dataset as Indexed
 
 from biocnn.augment import DRAWS
-from biocnn.config.schema import Chosen
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.io.ragged import Ragged
 from biocnn.nn.encode import normalise, to_tensor
-from biocnn.training.batches import augmentations, augmented, draws, in_batches
-from biocnn.training.patches import PatchLoader
-from biocnn.training.whole_images import RESIDENT
+from biocnn.training.batches import Recipe, augmented, draws, in_batches
+from biocnn.training.whole_images import RESIDENT, FramedBatches
 
 Bag = tuple[int, np.ndarray]  # row, and the numbers of its images
 
@@ -39,44 +37,22 @@ class BagFramer(Indexed):
         return to_tensor(np.stack([self.frame.apply(self.x[row][image]) for row, images in bags for image in images]))
 
 
-class BagBatches:
-    """Bags of one split; all their images are brought to one size, and held in memory if they fit.
+class BagBatches(FramedBatches):
+    """Bags of one split; all their images are brought to one size, and held in memory if they fit."""
 
-    Parameters
-    ----------
-    dataset, rows, device, sections, workers, frame
-        As for whole images.
-    instances
-        Images of a bag in a step of the training, at most, drawn anew in each epoch; None: all.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        rows: np.ndarray,
-        device: torch.device,
-        sections: Sequence[Chosen],
-        workers: int,
-        frame: Frame,
-        instances: int | None = None,
-    ) -> None:
-        self.rows, self.device, self.augment = rows, device, augmentations(sections)
-        self.target, self.ranges = dataset.task.target, torch.from_numpy(dataset.ranges)
-        self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
+    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, recipe: Recipe) -> None:
+        assert recipe.frame
+        framer = BagFramer(dataset.x, recipe.frame)
+        super().__init__(dataset, rows, device, recipe, framer)
         self.sizes = dataset.x.shapes[rows, 0]
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
         most = int(self.sizes.max(initial=1))
-        self.instances = min(instances or most, most)
-        framer = BagFramer(dataset.x, frame)
-        self.loader = PatchLoader(framer, workers, device.type == "cuda")
+        self.instances = min(recipe.instances or most, most)
         self.all = [np.arange(size) for size in self.sizes]
         self.chosen = self.all
         one = framer[[(row, np.arange(1)) for row in rows[:1]]].nbytes if len(rows) else 0
         held = self.starts[-1] * one <= RESIDENT
         self.x = torch.cat([framer[[bag]] for bag in zip(rows, self.all, strict=True)]).to(device) if held else None
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
         """Return the numbers of the bags of each batch; draws images and augmentations of this epoch."""

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -99,6 +100,36 @@ def in_batches(order: Tensor, batch_size: int) -> list[Tensor]:
     return batches
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How examples become batches.
+
+    Parameters
+    ----------
+    sections
+        The experiment's augmentations.
+    patch
+        Length of each side of a patch of an image, in pixels; None: the length decided from the data.
+    workers
+        Number of processes that read images in advance; 0: this process reads them on demand.
+    foreground
+        Share of patches with a pixel of a class other than the most frequent one. For sequences, the share of those
+        with a class other than background: each of them is drawn once per epoch, and others as often as this share
+        allows; 0: all are drawn once.
+    frame
+        The size of whole images.
+    instances
+        Images of a bag in a step of the training, at most, drawn anew in each epoch; None: all.
+    """
+
+    sections: Sequence[Chosen] = ()
+    patch: Sequence[int] | None = None
+    workers: int = 0
+    foreground: float = 0.0
+    frame: Frame | None = None
+    instances: int | None = None
+
+
 class SequenceBatches:
     """Sequences of one split, resident on the device as one byte per base.
 
@@ -110,32 +141,18 @@ class SequenceBatches:
         Rows of the data set to use.
     device
         Device of the batches.
-    sections
-        The experiment's augmentations.
-    patch, workers
-        Unused: sequences are not cut into patches.
-    foreground
-        Share of sequences with a class other than background: each of them is drawn once per epoch, and others as
-        often as this share allows; 0: all sequences are drawn once.
+    recipe
+        Augmentations, and the share of sequences with a class; sequences are not cut into patches.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        rows: np.ndarray,
-        device: torch.device,
-        sections: Sequence[Chosen] = (),
-        patch: Sequence[int] | None = None,
-        workers: int = 0,
-        foreground: float = 0.0,
-    ) -> None:
-        self.flank = dataset.facts.flank
-        if patch:
+    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, recipe: Recipe) -> None:
+        self.flank, foreground = dataset.facts.flank, recipe.foreground
+        if recipe.patch:
             raise InputError(
-                f"train.patch: {list(patch)}, but the data are sequences", "leave it out: sequences are not cut"
+                f"train.patch: {list(recipe.patch)}, but the data are sequences", "leave it out: sequences are not cut"
             )
-        _check_shift(sections, self.flank)
-        self.target, self.augment = dataset.task.target, augmentations(sections)
+        _check_shift(recipe.sections, self.flank)
+        self.target, self.augment = dataset.task.target, augmentations(recipe.sections)
         codes = dataset.padded(rows)
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
         self.codes = self.drawn = torch.from_numpy(codes).to(device)
@@ -201,33 +218,20 @@ class ImageBatches:
 
     Parameters
     ----------
-    dataset, rows, device, sections
+    dataset, rows, device
         As for sequences.
-    patch
-        Length of each side of a patch, in pixels; None: the length decided from the data.
-    workers
-        Number of processes that cut patches in advance; 0: this process cuts them on demand.
-    foreground
-        Fraction of the patches that contain a pixel of a class other than the most frequent one.
+    recipe
+        Augmentations, length of the sides, number of processes, and share of patches with a rare class.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        rows: np.ndarray,
-        device: torch.device,
-        sections: Sequence[Chosen] = (),
-        patch: Sequence[int] | None = None,
-        workers: int = 0,
-        foreground: float = 0.0,
-    ) -> None:
-        dims = dataset.facts.spatial_dims
+    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, recipe: Recipe) -> None:
+        dims, patch, foreground = dataset.facts.spatial_dims, recipe.patch, recipe.foreground
         if patch and len(patch) != dims:
             raise InputError(
                 f"train.patch: {list(patch)}, but the images have {dims} dimensions", f"give {dims} lengths, in pixels"
             )
         self.dataset, self.rows, self.device = dataset, rows, device
-        self.augment, self.patch = augmentations(sections), list(patch or dataset.facts.decisions["patch"].value)
+        self.augment, self.patch = augmentations(recipe.sections), list(patch or dataset.facts.decisions["patch"].value)
         self.ranges = torch.from_numpy(dataset.ranges)
         shapes = dataset.x.shapes[rows][:, 1:]
         self.areas = shapes.prod(axis=1).astype(np.float64)
@@ -237,7 +241,7 @@ class ImageBatches:
             self.foreground = Foreground(dataset.folder / "foreground.npy", rows, shapes, shares)
         self.target, self.like_input, self.blind = dataset.task.target, dataset.task.like_input, dataset.task.blind
         cutter = Cutter(dataset.x, dataset.y, self.target, self.patch, dataset.facts.upscale)
-        self.loader = PatchLoader(cutter, workers, device.type == "cuda")
+        self.loader = PatchLoader(cutter, recipe.workers, device.type == "cuda")
 
     def __len__(self) -> int:
         """Return the number of patches that cover each pixel about once."""
@@ -358,9 +362,7 @@ def make(
     frame: Frame | None = None,
     instances: int | None = None,
 ) -> Any:
-    """Make the batches that suit the input and the target of a data set; ``frame`` is for whole images.
-
-    ``instances`` is the largest number of images of a bag in a step of the training; None: all.
+    """Make the batches that suit the input and the target of a data set; for parameters see ``Recipe``.
 
     Raises
     ------
@@ -368,9 +370,8 @@ def make(
         If augmentations or patch do not suit the data.
     """
     _check_suited(sections, dataset.input)
-    if frame:
-        return resolve(dataset.input.whole)(dataset, rows, device, sections, workers, frame, instances)
-    return resolve(dataset.input.batches)(dataset, rows, device, sections, patch, workers, foreground)
+    recipe = Recipe(sections, patch, workers, foreground, frame, instances)
+    return resolve(dataset.input.whole if frame else dataset.input.batches)(dataset, rows, device, recipe)
 
 
 def _check_suited(sections: Sequence[Chosen], given: Input) -> None:

@@ -8,14 +8,13 @@ from torch import Tensor
 from torch.utils.data import Dataset as Indexed
 
 from biocnn.augment import DRAWS
-from biocnn.config.schema import Chosen
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.io.ragged import Ragged
 from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
-from biocnn.training.batches import augmentations, augmented, draws, in_batches
+from biocnn.training.batches import Recipe, augmentations, augmented, draws, in_batches
 from biocnn.training.patches import PatchLoader
 
 PLAIN = 64  # images per batch in inference
@@ -41,39 +40,38 @@ class Framer(Indexed):
         return to_tensor(np.stack([self.frame.apply(self.x[row]) for row in rows]))
 
 
-class WholeBatches:
-    """Whole images of one split, brought to one size; in memory if they fit, else read when they are needed.
+class FramedBatches:
+    """What batches of images and of bags of images have in common; ``framer`` reads images of one size.
 
     Parameters
     ----------
-    dataset, rows, device, sections, workers
+    dataset, rows, device
         As for patches of images.
-    frame
-        The size of x.
-    instances
-        Unused: an example is one image.
+    recipe
+        Augmentations, number of processes, and the size of x.
     """
 
     def __init__(
-        self,
-        dataset: Dataset,
-        rows: np.ndarray,
-        device: torch.device,
-        sections: Sequence[Chosen],
-        workers: int,
-        frame: Frame,
-        instances: int | None = None,
+        self, dataset: Dataset, rows: np.ndarray, device: torch.device, recipe: Recipe, framer: Indexed
     ) -> None:
-        self.rows, self.device, self.augment = rows, device, augmentations(sections)
+        self.rows, self.device, self.augment = rows, device, augmentations(recipe.sections)
         self.target, self.ranges = dataset.task.target, torch.from_numpy(dataset.ranges)
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
-        self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
-        framer = Framer(dataset.x, frame)
-        self.loader = PatchLoader(framer, workers, device.type == "cuda")
-        self.x = framer[rows].to(device) if len(rows) * framer[rows[:1]].nbytes <= RESIDENT else None
+        self.loader = PatchLoader(framer, recipe.workers, device.type == "cuda")
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+class WholeBatches(FramedBatches):
+    """Whole images of one split, brought to one size; in memory if they fit, else read when they are needed."""
+
+    def __init__(self, dataset: Dataset, rows: np.ndarray, device: torch.device, recipe: Recipe) -> None:
+        assert recipe.frame
+        framer = Framer(dataset.x, recipe.frame)
+        super().__init__(dataset, rows, device, recipe, framer)
+        self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
+        self.x = framer[rows].to(device) if len(rows) * framer[rows[:1]].nbytes <= RESIDENT else None
 
     def plan(self, seed: int, epoch: int, batch_size: int, steps: int | None) -> list[Tensor]:
         """Return the example numbers of each batch, as for sequences; draws the augmentations of this epoch."""

@@ -24,6 +24,7 @@ from biocnn.report.bags import attention
 from biocnn.report.figures import Gallery
 from biocnn.report.results import Results
 from biocnn.training.bags import BagBatches
+from biocnn.training.batches import Recipe
 from biocnn.training.checkpoint import build_model
 from biocnn.workflow import steps
 
@@ -36,7 +37,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def batches(dataset: Dataset, *augment: str, instances: int | None = None, rows: tuple[int, ...] = (0, 1, 2)):
-    return BagBatches(dataset, np.array(rows), CPU, chosen(*augment), 0, FRAME, instances)
+    return BagBatches(dataset, np.array(rows), CPU, Recipe(chosen(*augment), frame=FRAME, instances=instances))
 
 
 def test_facts_count_images_and_settings_follow(dataset: Dataset) -> None:
@@ -81,7 +82,7 @@ def test_bags_of_volumes(tmp_path: Path) -> None:
     settings, _ = resolve(experiment("BagNetwork", data="BaggedImages", train={"size": None}), dataset.facts)
     assert settings.train.size == [4, 6, 8]
     network = build_model(settings.model, dataset.facts).eval()
-    for x, y in BagBatches(dataset, dataset.rows("test"), CPU, (), 0, Frame((4, 6, 8))).plain():
+    for x, y in BagBatches(dataset, dataset.rows("test"), CPU, Recipe(frame=Frame((4, 6, 8)))).plain():
         with torch.no_grad():
             assert network(x).shape == y.shape
     assert dataset.input.picture(dataset.x[0]).shape == (1, 4, 6, 16)

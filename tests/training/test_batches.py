@@ -12,7 +12,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.io.padded import pad
 from biocnn.nn.encode import normalise, one_hot, to_tensor
-from biocnn.training.batches import ImageBatches, SequenceBatches, augmentations, augmented, make
+from biocnn.training.batches import ImageBatches, Recipe, SequenceBatches, augmentations, augmented, make
 
 CPU = torch.device("cpu")
 SEQUENCE_AUGMENT = chosen({"name": "reverse_complement"}, {"name": "shift", "max": 4})
@@ -49,7 +49,7 @@ def epoch(batches, seed: int = 1, number: int = 0, size: int = 8, steps: int | N
 
 @given(st.integers(1, 61), st.integers(1, 70))
 def test_each_sequence_once_an_epoch(bound: Dataset, n: int, size: int) -> None:
-    batches = SequenceBatches(bound, np.arange(n), CPU)
+    batches = SequenceBatches(bound, np.arange(n), CPU, Recipe())
     plan = epoch(batches, size=size)
     assert sorted(torch.cat(plan).tolist()) == list(range(n))
     assert all(len(batch) > 1 for batch in plan) or size == 1 or n == 1
@@ -59,7 +59,7 @@ def test_each_sequence_once_an_epoch(bound: Dataset, n: int, size: int) -> None:
 @given(st.integers(1, 20), st.integers(1, 25), st.integers(0, 3))
 def test_sequences_of_similar_length_share_a_batch(uneven: Dataset, n: int, size: int, number: int) -> None:
     """Row i of the data has 20 + i bases; a batch is cut to its longest."""
-    batches = SequenceBatches(uneven, np.arange(n), CPU)
+    batches = SequenceBatches(uneven, np.arange(n), CPU, Recipe())
     plan = epoch(batches, size=size, number=number)
     assert sorted(torch.cat(plan).tolist()) == list(range(n))
     for index in plan:

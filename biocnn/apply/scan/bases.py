@@ -11,6 +11,7 @@ import numpy as np
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.progress import Progress
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome
 from biocnn.io.tracks import write_bigwig
@@ -67,6 +68,7 @@ def scan_bases(
             )
             for name in classes
         }
+        progress = Progress("bases", sum(genome.contigs[name] for name in contigs))
         for chrom in contigs:
             length = genome.contigs[chrom]
             for start in range(0, length, PART):
@@ -82,6 +84,7 @@ def scan_bases(
                 for name, k in classes.items():
                     called = (decided == k if threshold is None else values[k] >= threshold) & known
                     beds[name].add(chrom, start, values[k], called)
+                progress.add(end - start)
         for bed in beds.values():
             bed.end()
     checks.add("scan", "read", "bases", counts["read"])

@@ -19,6 +19,7 @@ from biocnn.config.strands import RNA
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import suffixes_of
+from biocnn.core.progress import Progress
 from biocnn.io.contigs import match_contigs
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome, either_genome
@@ -109,7 +110,7 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
         suffixes = dict(zip(names, suffixes_of(names), strict=True))
         scan_bases(genome, models, folder, chosen, suffixes, scan.threshold, checks)
         return checks
-    counts, began = Counter(), time.monotonic()
+    counts: Counter[str] = Counter()
     if models[0].facts.alphabet == RNA:
         checks.add("scan", "note", "contigs of which models of RNA read only the + strand", len(chosen))
     bases = sum(genome.contigs[name] for name in chosen)
@@ -121,13 +122,14 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
             decidable = models[0].task.positives or scan.threshold is not None or sites is not None
             caller = Caller(window, scan.threshold, sites, bases) if decidable else None
             tracks.append(Track(name, bigwig, caller, window, stride))
+        progress = Progress("bases", bases)
         for chrom in chosen:
             for starts, probability in _mean(models, genome, chrom, stride):
                 known = _unknown(genome, chrom, starts, window) <= share
                 counts.update(scanned=int(known.sum()), dropped=int((~known).sum()))
                 for track, values in zip(tracks, probability.T, strict=True):
                     track.add(chrom, starts[known], values[known])
-            log.info("%s: %d windows after %.0f s", chrom, counts.total(), time.monotonic() - began)
+                progress.add(len(starts) * stride)
     checks.add("scan", "read", f"windows of {window} bp, every {stride} bp", counts.total())
     checks.add("scan", "dropped", f"more than {share:.0%} unknown bases", counts["dropped"])
     for k, (track, suffix) in enumerate(zip(tracks, suffixes, strict=True)):

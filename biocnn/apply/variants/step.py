@@ -24,6 +24,7 @@ from biocnn.config.settings import Variants
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import sha256
+from biocnn.core.progress import Progress
 from biocnn.io.contigs import check_lengths, find_contigs
 from biocnn.io.genome import Genome
 from biocnn.prediction.model import Model
@@ -81,6 +82,7 @@ def annotate(
         folder, header, scorer.ensemble.outputs, scorer.names, prefix, _provenance(models, genome, asked, seed, prefix),
         task=scorer.ensemble.task, background=asked.background,
     )  # fmt: skip
+    progress = Progress("alleles")
     with writer:
         for first, lines in blocks:
             numbers, fields = reader.fields(first, lines)
@@ -92,6 +94,7 @@ def annotate(
             counts.add(fields, alleles, normal)
             choice.see(fields, alleles, normal.rows, found)
             writer.write(fields, alleles, normal, values)
+            progress.add(len(alleles.record))
         form.end(blocks.whole)
         writer.ordered = not reader.unordered
     if -1 in reader.rows.values() and set(reader.rows.values()) == {-1}:

@@ -5,7 +5,7 @@ values. They are fitted on the training split; the penalty is chosen on the vali
 chooses the epoch of a network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,8 @@ from scipy.sparse import csr_matrix, hstack
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.map_baselines import write_map_baselines
+from biocnn.data.splits import HELD_OUT
+from biocnn.evaluation.map_baselines import Baseline
 from biocnn.io.archive import array_archive
 from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
@@ -42,7 +43,7 @@ COVARIATES = "covariates"
 
 
 class Baselines(NamedTuple):
-    """Fitted baselines of a data set and their predictions.
+    """Baselines of a data set and their predictions.
 
     Parameters
     ----------
@@ -50,12 +51,12 @@ class Baselines(NamedTuple):
         Shape (number of baselines, K, *spatial) for each example, in the order of ``dataset.rows("val", "test")``.
     table
         One row per baseline and output (or per baseline, if one of all outputs is true): features, training examples
-        used and available, penalty, metric on the validation split.
+        used and available, penalty, metric on the validation split. Of maps, one row per baseline: what it is.
     weights
         By name of the baseline: weights of its features, intercept last, shape (F + 1, K).
     """
 
-    probability: Sequence[np.ndarray]
+    probability: Iterable[np.ndarray]
     table: pd.DataFrame
     weights: dict[str, np.ndarray]
 
@@ -77,8 +78,9 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
     settings
         Settings of the experiment, including defaults.
     folder
-        Receives probability.npy, shape (number of baselines, K) for each example; examples.tsv with id and split;
-        baselines.tsv, which describes the fits; and weights.npz. Of maps, files as in ``write_map_baselines``, or none.
+        Receives probability.npy, shape (number of baselines, K, *spatial) for each validation and test example;
+        examples.tsv with id and split; baselines.tsv, which describes the baselines; and weights.npz unless the data
+        are maps. Nothing if no baselines suit the maps.
 
     Returns
     -------
@@ -86,19 +88,18 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
         Log lines.
     """
     first = Dataset(data)
-    if first.task.baselines:
-        return write_map_baselines(data, folder)
-    if first.task.target.spatial:
+    if first.task.target.spatial and not first.task.baselines:
         return ["no baselines for such maps"]
     stored = [Dataset(data, fold) for fold in range(first.folds)]
     found = [_of_dataset(fold, settings) for fold in stored]
     Ragged.write(folder / "probability.npy", (p for one in found for p in one.probability), np.float32)
-    rows = [fold.examples.iloc[fold.rows("val", "test")][["id", "split"]] for fold in stored]
+    rows = [fold.examples.iloc[fold.rows(*HELD_OUT)][["id", "split"]] for fold in stored]
     table = pd.concat([one.table.assign(fold=fold) for fold, one in enumerate(found)])
-    with array_archive(folder / "weights.npz") as add:
-        for fold, one in enumerate(found):
-            for name, weights in one.weights.items():
-                add(f"{name}.{fold}", weights.astype(np.float32))
+    if not first.task.target.spatial:
+        with array_archive(folder / "weights.npz") as add:
+            for fold, one in enumerate(found):
+                for name, weights in one.weights.items():
+                    add(f"{name}.{fold}", weights.astype(np.float32))
     for name, frame in (("examples", pd.concat(rows)), ("baselines", table)):
         frame.to_csv(folder / f"{name}.tsv", sep="\t", index=False, float_format="%.6g")
     choosers = {part.name: part.task.monitor for part in first.task.parts}
@@ -107,13 +108,16 @@ def write_baselines(data: Path, settings: Settings, folder: Path) -> list[str]:
 
 def _of_dataset(dataset: Dataset, settings: Settings) -> Baselines:
     """Fit the baselines; of several parts for each, with nan for a baseline that a part does not have."""
+    if dataset.task.target.spatial:
+        return of_maps(dataset)
     fit = resolve(dataset.input.baselines)
     if not dataset.task.parts:
         return fit(dataset, settings)
     parts = [(part, fit(dataset.of_part(part), settings)) for part in dataset.task.parts]
     tables = [found.table.assign(part=part.name) for part, found in parts]
     names = list(dict.fromkeys(name for table in tables for name in table["baseline"]))
-    probability = np.full((len(parts[0][1].probability), len(names), len(dataset.task.outputs)), np.nan, np.float32)
+    shape = (len(dataset.rows(*HELD_OUT)), len(names), len(dataset.task.outputs))
+    probability = np.full(shape, np.nan, np.float32)
     weights = {}
     for (part, found), table in zip(parts, tables, strict=True):
         own = [names.index(name) for name in dict.fromkeys(table["baseline"])]
@@ -122,7 +126,18 @@ def _of_dataset(dataset: Dataset, settings: Settings) -> Baselines:
     return Baselines(probability, pd.concat(tables, ignore_index=True), weights)
 
 
+def of_maps(dataset: Dataset) -> Baselines:
+    """Return the baselines of maps, which predict one example after the other and have no weights."""
+    own: list[Baseline] = resolve(dataset.task.baselines)(dataset)
+    predicted = (np.stack([one.predict(dataset.x[row]) for one in own]) for row in dataset.rows(*HELD_OUT))
+    return Baselines(
+        predicted, pd.DataFrame({"baseline": [one.name for one in own], "is": [one.what for one in own]}), {}
+    )
+
+
 def _described(row: dict[str, Any], chooser: str) -> str:
+    if "is" in row:
+        return f"fold {row['fold']}: {row['baseline']}: {row['is']}"
     name = f"{row['part']}, {row['output']}" if "part" in row else row["output"]
     return (
         f"fold {row['fold']}, {name}: {row['baseline']}, {row['features']} features, {row['n']} examples: "

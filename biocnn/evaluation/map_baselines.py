@@ -3,19 +3,16 @@
 A task names the function that returns its baselines, each a `Baseline`, for a data set.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from biocnn import metrics
-from biocnn.config.registry import resolve
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.evaluate import combined, rows_of
-from biocnn.io.ragged import Ragged
 from biocnn.prediction.stored_predictions import Predictions
 
 Apply = Callable[[np.ndarray], np.ndarray]  # an example as stored to its prediction (K, *spatial), float32
@@ -27,38 +24,6 @@ class Baseline(NamedTuple):
     name: str
     what: str
     predict: Apply
-
-
-def write_map_baselines(data: Path, folder: Path) -> list[str]:
-    """Store the predictions of the baselines in every fold of a stored data set.
-
-    Parameters
-    ----------
-    data
-        Folder of the data set.
-    folder
-        Receives probability.npy, shape (number of baselines, K, *spatial) for each validation and test example;
-        examples.tsv with id and split; and baselines.tsv with what each baseline is.
-
-    Returns
-    -------
-    lines
-        Log lines.
-    """
-    stored = [Dataset(data, fold) for fold in range(Dataset(data).folds)]
-    each: list[list[Baseline]] = [resolve(dataset.task.baselines)(dataset) for dataset in stored]
-
-    def predicted() -> Iterator[np.ndarray]:
-        for dataset, baselines in zip(stored, each, strict=True):
-            for row in dataset.rows(*HELD_OUT):
-                yield np.stack([baseline.predict(dataset.x[row]) for baseline in baselines])
-
-    Ragged.write(folder / "probability.npy", predicted(), np.float32)
-    rows = [dataset.examples.iloc[dataset.rows(*HELD_OUT)][["id", "split"]] for dataset in stored]
-    table = [(fold, baseline.name, baseline.what) for fold, baselines in enumerate(each) for baseline in baselines]
-    pd.concat(rows).to_csv(folder / "examples.tsv", sep="\t", index=False)
-    pd.DataFrame(table, columns=["fold", "baseline", "is"]).to_csv(folder / "baselines.tsv", sep="\t", index=False)
-    return [f"fold {fold}: {name}: {what}" for fold, name, what in table]
 
 
 def compare_map_baselines(

@@ -39,14 +39,26 @@ def notebook(stored: dict[str, Any]) -> str:
     parts = []
     for cell in stored["cells"]:
         source = "".join(cell["source"])
-        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts.append(source if cell["cell_type"] == "markdown" else _code(source))
         for output in cell.get("outputs", ()):
             data = output.get("data", {"text/plain": output.get("text")})
             if "image/png" in data:
                 parts.append(f"![](data:image/png;base64,{''.join(data['image/png']).strip()})")
+            elif "text/html" in data:
+                parts.append(f"```{{raw}} html\n{''.join(data['text/html'])}\n```")
             else:
                 parts.append(f"```{{code-block}} text\n:class: output\n\n{''.join(data['text/plain']).rstrip()}\n```")
     return "\n\n".join(parts)
+
+
+def _code(source: str) -> str:
+    """Return a code cell as Markdown; a cell with commands has nothing else."""
+    if written := re.match(r"%%writefile (\S+)\n", source):
+        language = "yaml" if written[1].endswith(".yaml") else "python"
+        return f"```{{code-block}} {language}\n:caption: {written[1]}\n\n{source[written.end() :]}\n```"
+    if source.startswith("!"):
+        return "```shell\n" + re.sub("^!", "", source, flags=re.MULTILINE) + "\n```"
+    return f"```python\n{source}\n```"
 
 
 def settings() -> str:

@@ -48,7 +48,7 @@ def test_the_examples_run_from_data_to_explanation(folder: Path) -> None:
         "baselines mine.yaml dataset baselines",
         "evaluate mine.yaml dataset baselines metrics.tsv per.tsv audit.tsv matches.tsv decided.npz errors.tsv "
         "runs/fold0-seed1",
-        "explain mine.yaml dataset runs/fold0-seed1 explain",
+        "explain runs/fold0-seed1/model.safetensors dataset explain --config mine.yaml",
         "report mine.yaml report.html figures",
     ):
         assert main(step.split()) == 0, step

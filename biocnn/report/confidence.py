@@ -10,6 +10,7 @@ from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import FAINT, MUTED, SERIES, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
+from biocnn.report.sample_size import small
 
 _METHODS = {
     "ensemble": "the spread over runs",
@@ -26,20 +27,29 @@ def confidence(results: Results, gallery: Gallery) -> Section:
     calibration, curve = _first(results, "calibration"), _first(results, "risk_coverage")
     if not len(calibration):
         return section
+    if small(results):  # a curve over a few images is noise
+        curve = curve.iloc[:0]
     objects, summary = _first(results, "per_object"), _first(results, "summary")
     detects = bool(results.task and results.task.detects)
     of = "score of boxes" if detects else "probability of pixels (confidence of objects)"
-    caption = (
-        f"Held-out images. a: observed frequency against predicted {of}; dotted: perfect calibration. b: mean loss of "
-        "the remaining images when images are removed by uncertainty, at random, or in the best possible order."
-    )
-    alt = "Reliability of probabilities, and risk against coverage"
+    caption = f"Held-out images. a: observed frequency against predicted {of}; dotted: perfect calibration."
+    alt = "Reliability of probabilities"
+    if len(curve):
+        alt += ", and risk against coverage"
+        caption += (
+            " b: mean loss of the remaining images when images are removed by uncertainty, at random, or in the best "
+            "possible order."
+        )
     if results.task and (results.task.objects or detects):
         alt += ", and uncertainty of matched and unmatched objects"
-        caption += " c: uncertainty of objects that match a true object at an IoU of .5, and of those that do not."
+        caption += f" {'c' if len(curve) else 'b'}: uncertainty of objects that match a true object at an IoU of .5, "
+        caption += "and of those that do not."
     else:  # pieces of a mask need not be objects, for example vessels
         objects, calibration = objects.iloc[:0], calibration[calibration["of"] == "pixels"]
         summary = summary[summary["of"] != "objects"]
+    if not len(curve):
+        summary = summary[summary["of"] != "images"]
+        caption += f" There are {small(results)}, too few for a curve of risk against coverage."
     section.blocks.append(Text(_described(results, summary)))
     section.blocks.append(gallery.add("confidence", _figure(calibration, curve, objects), alt, caption))
     section.blocks.extend(_next(results))
@@ -82,21 +92,31 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
 
 def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFrame) -> Figure:
     figure = new_figure(2.55)
-    reliability, risk, *apart = figure.subplots(1, 3 if len(objects) else 2)
+    panels = [name for name, rows in (("risk", curve), ("objects", objects)) if len(rows)]
+    reliability, *others = figure.subplots(1, max(2, 1 + len(panels)))
     _reliability(reliability, calibration)
+    for axes, name, symbol in zip(others, panels, "bc", strict=False):
+        if name == "risk":
+            _risk(axes, curve, symbol)
+        else:
+            _apart(axes, objects, symbol)
+    for axes in others[len(panels) :]:
+        axes.remove()
+    return figure
+
+
+def _risk(axes: Axes, curve: pd.DataFrame, symbol: str) -> None:
+    """Draw the mean loss of the images that are kept."""
     for name, colour, title in (
         ("random", FAINT, "at random"),
         ("oracle", GREEN, "best order"),
         ("risk", BLUE, "by uncertainty"),
     ):
-        risk.plot(curve["coverage"], curve[name], color=colour, label=title)
-    letter(risk, "b", "Risk and coverage")
-    risk.set(xlabel="Fraction of images kept", ylabel="Mean loss", xlim=(0, 1.02), box_aspect=1)
-    risk.set_ylim(bottom=0, top=1.35 * risk.get_ylim()[1])
-    risk.legend(loc="upper left")
-    for axes in apart:
-        _apart(axes, objects)
-    return figure
+        axes.plot(curve["coverage"], curve[name], color=colour, label=title)
+    letter(axes, symbol, "Risk and coverage")
+    axes.set(xlabel="Fraction of images kept", ylabel="Mean loss", xlim=(0, 1.02), box_aspect=1)
+    axes.set_ylim(bottom=0, top=1.35 * axes.get_ylim()[1])
+    axes.legend(loc="upper left")
 
 
 def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
@@ -115,9 +135,9 @@ def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
     axes.legend(loc="lower right", fontsize=6)
 
 
-def _apart(axes: Axes, objects: pd.DataFrame) -> None:
+def _apart(axes: Axes, objects: pd.DataFrame, symbol: str) -> None:
     """Draw histograms of the uncertainty of matched and unmatched objects, each normalised to its own number."""
-    letter(axes, "c", "Objects")
+    letter(axes, symbol, "Objects")
     axes.set(xlabel="Uncertainty", ylabel="Fraction of objects", box_aspect=1)
     edges = np.linspace(0, max(objects["uncertainty"].max(), 1e-6), 16)
     for matched, colour, title in ((1, MUTED, "matched"), (0, VERMILION, "not matched")):

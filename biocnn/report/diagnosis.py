@@ -13,11 +13,11 @@ from biocnn.evaluation.mistakes import read_reasons, shares
 from biocnn.metrics import ERRORS, error_of
 from biocnn.report.blocks import Section, Table, Text, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, new_figure
-from biocnn.report.headline import SMALL, interval, metric_name, number, representative
+from biocnn.report.headline import interval, metric_name, number, representative
 from biocnn.report.learning_curve import learning_curve
 from biocnn.report.results import Results
+from biocnn.report.sample_size import EXAMPLES, IMAGES, positives
 
-FEW_IMAGES = 10  # below which a split is small
 NAMES = {
     "zero": "no error",
     "human": "a person",
@@ -124,9 +124,9 @@ def _moved(step: Step) -> str:
 
 def _cautions(results: Results, rows: dict[str, tuple[Level, int]], settings: Settings) -> Iterator[str]:
     """Yield a sentence about small samples, and about what is compared with different ensembles."""
-    small = [f"{n} {NAMES[split]}" for split, (_, n) in rows.items() if split != "human" and n < FEW_IMAGES]
-    for split, number_ in _positives(results).items():
-        if split in rows and number_ < SMALL:
+    small = [f"{n} {NAMES[split]}" for split, (_, n) in rows.items() if split != "human" and n < IMAGES]
+    for split, number_ in positives(results).items():
+        if split in rows and number_ < EXAMPLES:
             small.append(f"{number_} positives among {NAMES[split]}")
     if small:
         yield f"Small samples: {', '.join(small)}. The verdict may change with others."
@@ -135,19 +135,6 @@ def _cautions(results: Results, rows: dict[str, tuple[Level, int]], settings: Se
             "Test examples are predicted by the runs of all folds together, others by those of one fold: this makes "
             "test errors smaller."
         )
-
-
-def _positives(results: Results) -> dict[str, int]:
-    """Return the number of predicted positives of the rarest output, by split; none if outputs are not yes or no."""
-    columns = [name for name in results.examples if name.startswith("y_")]
-    if not (results.task and results.task.positives and columns):
-        return {}
-    tables = [found[1] for run in results.runs if (found := results.predictions(run))]
-    if not tables:
-        return {}
-    seen = pd.concat(tables).drop_duplicates(["id", "split"])
-    seen = seen.merge(results.examples[["id", *columns]], on="id")
-    return (seen[columns] == 1).groupby(seen["split"]).sum().min(axis=1).to_dict()
 
 
 def errors(found: list[Step], name: str) -> Figure:

@@ -10,6 +10,7 @@ import pandas as pd
 from biocnn.evaluation.audit import NETWORK
 from biocnn.metrics import ERRORS
 from biocnn.report.results import Results, of_part
+from biocnn.report.sample_size import FEW, scarce
 
 NAMES = {
     "auroc": "AUROC",
@@ -84,8 +85,6 @@ NEGATIVES = {
     "labelled": "labelled negatives",
 }
 FALL = 0.1  # difference of AUROC between kinds of negatives that is a caution
-FEW = 5  # examples below which there are no confidence intervals
-SMALL = 50  # examples below which a split is small
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
@@ -335,23 +334,6 @@ def hardest(results: Results, least: float = 0.0) -> str:
         return f"AUROC{output} falls from {before} to {after} against {kind_name(worst['negatives'])}."
     lowest = f"{after} against {kind_name(worst['negatives'])}"
     return f"AUROC{output} is {before} and not clearly lower against other negatives ({lowest} is the lowest)."
-
-
-def scarce(results: Results) -> str:
-    """Return a sentence if the reported split is small, or a class has no or few examples in it; else nothing."""
-    part = results.examples
-    part = part[part["split"] == results.split] if len(part) else part
-    columns = [name for name in part if name.startswith("y_")]
-    if not (results.task and results.input and columns and len(part)):
-        return ""
-    numbers = (part[columns] == 1).sum().tolist() if results.task.family == "classification" else []
-    none = [name for name, number in zip(results.outputs, numbers, strict=False) if number == 0]
-    few = [f"{name} ({number})" for name, number in zip(results.outputs, numbers, strict=False) if 0 < number < FEW]
-    if len(part) >= SMALL and not none and not few:
-        return ""
-    what = ", ".join([f"none of {name}" for name in none] + [f"few of {name}" for name in few])
-    where = "test" if results.split == "test" else "validation"
-    return f"The {where} split has {len(part):,} {results.input.examples}{f': {what}' if what else ''}."
 
 
 def verdict(results: Results) -> str:

@@ -98,7 +98,7 @@ def _data(results: Results, given: dict[str, Any]) -> list[str]:
 def _training(results: Results, given: dict[str, Any], cite: Citations) -> list[str]:
     meta, train, model = results.metadata(results.runs[0]), given["train"], given["model"]["name"]
     assert meta
-    loss = (given["loss"] or {}).get("name") or (results.task.losses[0] if results.task else "")
+    loss = (given["loss"] or {}).get("name") or (*(results.task.losses if results.task else ()), "")[0]
     epochs = [int(history.loc[history["best"].idxmax(), "epoch"]) for history in results.histories.values()]
     network = f"A network of the type {model}{cite(model)} was trained"
     start = f", starting from the weights of {train['start_from']}," if train["start_from"] else ""

@@ -23,6 +23,7 @@ from biocnn.report.methods import methods
 from biocnn.report.new_images import counts, objects, predictions, restored
 from biocnn.report.performance import performance
 from biocnn.report.results import Results
+from biocnn.report.sample_size import small
 from biocnn.report.scan import scan
 from biocnn.report.variants import variants
 
@@ -115,7 +116,8 @@ def tiles(results: Results) -> list[dict[str, str]]:
             "per_image": "mean over images", "per_window": "mean over windows", "pooled": "pooled over images"
         }.get(row.over, "")  # fmt: skip
         bounds = interval(row.low, row.high)
-        note = [f"95% CI {bounds}" if bounds else "", over, row.run if row.run.startswith("mean") else ""]
+        run = row.run if row.run.startswith("mean") else ""
+        note = [f"95% CI {bounds}" if bounds else "", over, run, small(results)]
         words = ", ".join(part for part in note if part)
         found.append({"name": metric_name(row.metric), "value": number(row.value), "note": words})
     return found

@@ -12,6 +12,7 @@ from biocnn.report.blocks import Text, plural, short
 from biocnn.report.figures import FAINT, MUTED, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
+from biocnn.report.sample_size import CALIBRATED
 
 _MOST = 4  # outputs in the figure
 
@@ -30,7 +31,7 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
     temperatures = {run: found.temperature for run, found in metadata.items() if found and found.temperature}
     if not temperatures:
         return []
-    if len(mean) < 2 * BINS:
+    if len(mean) < CALIBRATED:
         return [Text(f"{plural(len(mean), 'held-out example')}: too few for a reliability diagram and the ECE.")]
     plain = _without(results, temperatures).loc[mean.index]
     fitted = np.mean(list(temperatures.values()), axis=0)  # one per output, or one for all

@@ -43,6 +43,7 @@ from biocnn.prediction.inputs import (
     one_or_all,
 )
 from biocnn.prediction.trained import Trained
+from biocnn.tasks.objects import in_reading_order
 from biocnn.training.batches import BATCH
 from biocnn.training.checkpoint import load_model
 from biocnn.training.forward import default_device, logits_of, predict_probability
@@ -203,7 +204,8 @@ class Model(Trained):
     def segment(self, inputs: Any) -> Any:
         """Predict masks (0/1 or class numbers, uint8) or, for objects, labels (int32; 0 = background, 1..n).
 
-        If objects have classes, the result for an image is a pair: labels, and a table with label, class, score (the
+        Objects are numbered by their first pixel in reading order, as in the files of `biocnn apply`. If they have
+        classes, the result for an image is a pair: labels, and a table with label, class, score (the
         probability of the class) and entropy of the classes (0 to 1) of each object.
 
         Parameters
@@ -225,7 +227,7 @@ class Model(Trained):
     def _segment(self, maps: Maps | MapsOnGrid) -> Any:
         p = all_of(maps)
         decided = self.decide(p, maps.zoom)
-        return self.task.with_table(p, decided)
+        return self.task.with_table(p, in_reading_order(decided) if self.task.objects else decided)
 
     def detect(self, inputs: Any) -> Any:
         """Find boxes whose score reaches the threshold of their class, which was chosen on validation images.

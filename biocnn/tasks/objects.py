@@ -1,4 +1,4 @@
-"""Measurements of labelled objects: their sizes."""
+"""Labelled objects: their order and sizes."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,21 @@ import numpy as np
 from biocnn.tasks.facts import Objects
 
 PERCENTILES = (5, 50, 95)
+
+
+def in_reading_order(labels: np.ndarray) -> np.ndarray:
+    """Number objects 1..n by their first pixel in reading order, as all results for new images do.
+
+    Parameters
+    ----------
+    labels
+        Integers, shape (*spatial), 0 = background.
+    """
+    found, first = np.unique(labels, return_index=True)
+    objects = np.flatnonzero(found > 0)
+    number = np.zeros(int(found.max(initial=0)) + 1, labels.dtype)
+    number[found[objects[np.argsort(first[objects])]]] = np.arange(1, len(objects) + 1)
+    return number[labels]
 
 
 def diameters(labels: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from biocnn.io.stored_image import Slices
 from biocnn.prediction.images import InMemory
 from biocnn.prediction.model import Model
 from biocnn.tasks.maps import MapTask
+from biocnn.tasks.objects import in_reading_order
 from biocnn.tasks.watershed import label_instances, landscape
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.metadata import Postprocess
@@ -257,6 +258,28 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
     table = table.drop(columns=["image", "path"])
     wanted = wanted[table.columns]
     pd.testing.assert_frame_equal(table, wanted, rtol=1e-4, atol=1e-6, check_dtype=False)
+
+
+@pytest.mark.parametrize("task", ["instances", "typed_instances"])
+def test_objects_have_the_same_numbers_in_files_and_from_python(task: str, tmp_path: Path) -> None:
+    x, model = textured((60, 70)), model_of(task, tmp_path / "model", seed=4)
+    p = model.predict(x)
+    height = landscape(p, 0)
+    cut = {"mask_threshold": 1 - float(np.median(p[0])), "smoothing": 0, "min_size": 2}
+    cut |= {"seed_threshold": float(np.quantile(height, 0.6)), "peak_threshold": float(np.quantile(height, 0.7))}
+    model.meta = model.meta.model_copy(update={"postprocess": Postprocess(**cut)})
+    tifffile.imwrite(tmp_path / "a.tif", x, metadata={"axes": "CYX"}, ome=True)
+    (tmp_path / "out").mkdir()
+    apply_images(tmp_path / "a.tif", [model], tmp_path / "out")
+    labels, table = tifffile.imread(tmp_path / "out/labels/a.tif"), pd.read_csv(tmp_path / "out/objects.csv")
+    found = model.segment(tmp_path / "a.tif")
+    if task == "typed_instances":
+        found, classes = found
+        assert classes["class"].tolist() == table["class"].tolist()
+        np.testing.assert_allclose(classes["score"], table["score"], rtol=1e-4)
+    assert labels.max() > 5
+    np.testing.assert_array_equal(found, labels)
+    np.testing.assert_array_equal(in_reading_order(model.decide(p)), in_first_order(model.decide(p)))
 
 
 def test_an_object_too_large_to_measure_has_only_position_and_size(

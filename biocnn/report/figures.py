@@ -18,6 +18,7 @@ from biocnn.report.glyphs import NumberOf, number_names
 
 INK = "#1F2328"
 MUTED, FAINT = "#6B7280", "#C9CED6"
+PRINTED, PALE = "#22262B", "#C6CBD3"  # words on areas whose colours are the same on dark pages
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 PAGE_WIDTH = 7.2  # inches: two columns of a journal
 PAPER_DPI, PAGE_DPI, THUMBNAIL_DPI = 300, 170, 150

@@ -198,6 +198,6 @@ class Explainer:
         if word in _TERMS:
             self.used.add(word)
             return Markup('<abbr title="{}">{}</abbr>').format(_TERMS[word], word)
-        if word.startswith(("/", ".")) or not (self.folder / word).is_file():
-            return None
+        if word.startswith(("/", ".")) or not (word.startswith("figures/") or (self.folder / word).is_file()):
+            return None  # figures are moved to their folder when all are drawn
         return Markup('<a href="{}">{}</a>').format(quote(word), word)

@@ -131,12 +131,12 @@ def probability(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a time: seconds below two minutes, minutes below two hours."""
+    """Format a time: seconds below two minutes, minutes below one and a half hours."""
     if not np.isfinite(seconds):
         return "–"
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _power(value: float) -> str:

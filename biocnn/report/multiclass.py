@@ -8,7 +8,7 @@ from biocnn.config.registry import resolve
 from biocnn.metrics import auroc, class_confusion, labelled
 from biocnn.report.blocks import Table, Text, short, table
 from biocnn.report.curves import precision_points, roc_points
-from biocnn.report.figures import FAINT, INK, PAGE_WIDTH, SERIES, Gallery, Picture, letter, new_figure
+from biocnn.report.figures import FAINT, INK, PAGE_WIDTH, PALE, PRINTED, SERIES, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import interval, number
 from biocnn.report.reliability import reliability
 from biocnn.report.results import Results
@@ -40,7 +40,7 @@ def multiclass(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
     if judged:
         lines = {results.outputs[k]: (target[:, k], p[:, k]) for k in judged}
         few = f"; coloured: the {_COLOURED} classes with the smallest AUROC" if len(lines) > _COLOURED else ""
-        caption = f"Each class against all others, on held-out examples{few}. Black: mean of all classes."
+        caption = f"Each class against all others, on held-out examples{few}. Thick: mean of all classes."
         blocks.append(gallery.add("curves", one_against_all(lines), "ROC and precision-recall curves", caption))
     blocks += reliability(results, gallery, mean, truth)
     if results.input and results.input.best_and_worst:
@@ -142,7 +142,7 @@ def confusion(
     if len(names) <= _NUMBERS:
         font = 7 if len(names) <= 12 else 5
         for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if shares[row, column] > 0.55 else INK if count else FAINT
+            colour = "white" if shares[row, column] > 0.55 else PRINTED if count else PALE
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=font)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.spines[:].set_visible(False)

@@ -28,7 +28,7 @@ def regression(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
         return []
     caption = (
         "Held-out examples. Top: predicted against measured values; dotted: equality. Bottom: predicted minus measured "
-        "value against the measured one, with the median of examples of similar size (black)."
+        "value against the measured one, with the median of examples of similar size (line)."
     )
     first = next(iter(found.values()))
     if first["low"].notna().any():

@@ -78,7 +78,7 @@ def test_the_page_has_a_table_of_classes_and_every_figure(page) -> None:
     assert "round &amp; smooth" in text
     assert "of the likeliest class" in text
     assert "Training images as the network sees them" in text
-    assert "Black: mean of all classes. #1: 分葉核." in text, "the font of the figures has no such letters"
+    assert "Thick: mean of all classes. #1: 分葉核." in text, "the font of the figures has no such letters"
 
 
 def test_the_first_line_is_of_all_classes_together(page) -> None:

@@ -52,7 +52,8 @@ def _outputs(code: str, space: dict[str, Any]) -> Iterator[dict[str, Any]]:
         return
     code = re.sub(r"^!(.*)$", lambda line: f"_shell({line[1]!r})", code, flags=re.MULTILINE)
     tree, printed, value = ast.parse(code), io.StringIO(), None
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    shown = tree.body and isinstance(tree.body[-1], ast.Expr) and not code.rstrip().endswith(";")
+    last = tree.body.pop() if shown else None
     space["_shell"] = lambda command: print(_shell(command), end="")
     with redirect_stdout(printed), redirect_stderr(printed):
         exec(compile(tree, "cell", "exec"), space)
@@ -66,9 +67,9 @@ def _outputs(code: str, space: dict[str, Any]) -> Iterator[dict[str, Any]]:
         pyplot.close(number)
         data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "<Figure>"}
         yield {"output_type": "display_data", "metadata": {}, "data": data}
-    if value is not None and not type(value).__module__.startswith("matplotlib"):
-        shown = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
-        data = shown | {"text/plain": repr(value)}
+    if value is not None:
+        html = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
+        data = html | {"text/plain": repr(value)}
         yield {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}
 
 

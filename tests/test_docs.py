@@ -17,6 +17,7 @@ from biocnn.workflow.cli import STEPS, parsed
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "config/README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 OTHERS = ("mkdir", "cd", "mamba", "pip", "python3", "source", "modisco")  # commands that are not the project's
+NOTEBOOK = "docs/python.md"
 SITE = ("{toctree}", "{eval-rst}", "{include}")
 
 
@@ -37,7 +38,22 @@ def test_all_blocks_are_of_a_kind_that_is_tested() -> None:
         assert {*opened} <= {"", "python", "yaml", "snakemake", "text", *SITE}, path
 
 
-@pytest.mark.parametrize("code", of_pages("python"))
+def test_the_page_on_python_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run all blocks in one namespace; a block that begins with the name of a file is saved there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, object] = {}
+    for code in blocks(NOTEBOOK, "python"):
+        if file := re.match(r"# (\w+\.py)\n", code):
+            Path(file[1]).write_text(code)
+        else:
+            exec(compile(code, NOTEBOOK, "exec"), names)
+    assert names["model"].metrics["val_auprc"] > 0.9
+    assert names["found"].shape == names["heat"].shape == (32, 32)
+    assert names["contributions"].shape == (3, 4, 60)
+
+
+@pytest.mark.parametrize("code", [one for one in of_pages("python") if not str(one.id).startswith(NOTEBOOK)])
 def test_python_runs(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a block if the model that it loads is there; else check its imports and what it asks of the model."""
     tree = ast.parse(code)

@@ -72,12 +72,12 @@ def train(
     experiment = settings_of({**dataset.sections, **given, "train": {**settings, "seeds": [seed]}}, stored=True)
     kept = None if folder else TemporaryFolder()
     place = Path(folder) if folder else kept.path
-    files = place / "model.safetensors", place / "history.tsv"
+    files, state = (place / "model.safetensors", place / "history.tsv"), place / "state" if folder else None
     tell = log or (lambda line: None)
     with _torch_as_before():
         if experiment.calibrate.names:
-            experiment = run_trials(experiment, dataset, place / "calibrate", tell)
-        train_run(experiment, dataset, seed, log=tell, state=place / "state", files=files)
+            experiment = run_trials(experiment, dataset, place / "calibrate", tell, state)
+        train_run(experiment, dataset, seed, log=tell, state=state, files=files)
         found = Model(files[0], trust=own_modules(experiment))
     found.kept = kept
     return found

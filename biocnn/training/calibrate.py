@@ -147,10 +147,11 @@ def _digest(settings: Settings, dataset: Dataset) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def run_trials(settings: Settings, dataset: Dataset, folder: Path, log: Log) -> Settings:
+def run_trials(settings: Settings, dataset: Dataset, folder: Path, log: Log, state: Path | None = None) -> Settings:
     """Run all trials of an experiment, one after the other, and return it with the settings of the best.
 
-    ``folder`` keeps their records, which a repetition with the same settings and data reads instead.
+    ``folder`` keeps their records, which a repetition with the same settings and data reads instead; ``state`` as for
+    ``run_trial``.
     """
     section, paths = settings.calibrate, []
     for name in section.names:
@@ -160,13 +161,13 @@ def run_trials(settings: Settings, dataset: Dataset, folder: Path, log: Log) -> 
         digest = _digest(_plan(settings, trial, dataset.facts, 1), inner)
         if not (path.is_file() and read_record(path)["digest"] == digest):
             log(f"{name}: {drawn(settings, trial)}")
-            record = run_trial(settings, dataset, trial, part, log, folder / "state")
-            clear(folder / "state", unfinished=True)
+            record = run_trial(settings, dataset, trial, part, log, state)
             with atomic(path) as temporary:
                 temporary.write_text(json.dumps(record, indent=1))
         paths.append(path)
-    table, best = choose_trial(settings, dataset, paths, log, folder / "state")
-    clear(folder / "state", unfinished=True)
+    table, best = choose_trial(settings, dataset, paths, log, state)
+    if state:
+        clear(state, unfinished=True)
     log(f"trial {table['trial'].iloc[0]} is the best of {len(table)}: {best}")
     return chosen(settings, best, folder)
 

@@ -24,7 +24,7 @@ from biocnn.prediction.compatibility import agree, same_data
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, save_model
 from biocnn.training.metadata import Postprocess
-from biocnn.workflow.steps import apply, scan, variants
+from biocnn.workflow.steps import predict, scan, variants
 
 SEQUENCE = {"name": "DeepBind", "channels": 2, "kernel_size": 5, "strands": "both"}
 IMAGE = {"name": "UNet", "channels": [2, 3]}
@@ -261,7 +261,7 @@ def test_models_of_the_other_kind_are_refused(grey: Model, tmp_path: Path) -> No
     vcf.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
     write_genome(tmp_path / "g.fa", tmp_path / "genome")
     for step, wrong in (
-        (lambda: apply(tmp_path / "a.png", tmp_path / "o1", path), "s.safetensors is a model for sequences"),
+        (lambda: predict([path], tmp_path / "a.png", tmp_path / "o1"), r"a\.png: not a file of sequences by its name"),
         (lambda: Model(path, "cpu").segment(tmp_path / "a.png"), "s.safetensors is a model for sequences"),
         (lambda: scan(tmp_path / "genome", tmp_path / "o2", grey.path), "m.safetensors is a model for images"),
         (
@@ -293,7 +293,7 @@ def test_an_invalid_image_is_skipped_and_listed(grey: Model, tmp_path: Path, cap
     (new / "b.png").write_bytes((new / "a.png").read_bytes()[:300])
     ome(new / "c.ome.tif", picture(channels=2))
     tifffile.imwrite(new / "a.tif", picture(seed=6)[0])
-    apply(new, tmp_path / "out", grey.path)
+    predict([grey.path], new, tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/images.csv", dtype=str).set_index("path")
     assert table["skipped"].notna().to_dict() == {"a.png": False, "a.tif": False, "b.png": True, "c.ome.tif": True}
     assert "b.png: damaged" in table.loc["b.png", "skipped"]
@@ -304,14 +304,14 @@ def test_an_invalid_image_is_skipped_and_listed(grey: Model, tmp_path: Path, cap
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("outcome")["count"]
     assert (counts["read"], counts["dropped"]) == (2, 2)
     with pytest.raises(InputError, match=r"b\.png"):
-        apply(new, tmp_path / "stopped", grey.path, on_error="stop")
+        predict([grey.path], new, tmp_path / "stopped", on_error="stop")
     assert not (tmp_path / "stopped").exists()
     for name in ("a.png", "a.tif"):
         (new / name).unlink()
     with pytest.raises(InputError, match="none of 2 images"):
-        apply(new, tmp_path / "none", grey.path)
+        predict([grey.path], new, tmp_path / "none")
     with pytest.raises(InputError, match=r"on_error: must be one of .*'ignore'"):
-        apply(new, tmp_path / "none", grey.path, on_error="ignore")
+        predict([grey.path], new, tmp_path / "none", on_error="ignore")
 
 
 def test_skipped_files_are_counted_and_constant_images_are_listed(grey: Model, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_skipped_files_are_counted_and_constant_images_are_listed(grey: Model, t
     Image.new("L", (50, 40), 77).save(new / "flat.png")
     for name in (".DS_Store", "._a.png", "Thumbs.db", "notes.txt"):
         (new / name).write_text("x")
-    apply(new, tmp_path / "out", grey.path)
+    predict([grey.path], new, tmp_path / "out")
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("reason")
     assert counts["count"].to_dict() == {
         "constant image: all pixels are equal": 1,

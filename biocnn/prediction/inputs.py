@@ -178,6 +178,13 @@ def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) ->
         yield model._images.predict(dataset.x[row], f"image {dataset.examples['id'].iloc[row]}", model.memory_gb)
 
 
+def channels_first(image: np.ndarray, dims: int, axes: str | None) -> np.ndarray:
+    """Return an image in memory as (C, *spatial); ``axes`` are those of the arrays or files of training, if given."""
+    if axes and "C" in axes and image.ndim == len(axes):
+        return image.transpose([axes.index(letter) for letter in "CZYX" if letter in axes])
+    return image[None] if image.ndim == dims else image
+
+
 def listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
     """Return the inputs as a list after a check of their types."""
     article = "an" if what[0] in "aeiou" else "a"

@@ -34,6 +34,7 @@ from biocnn.prediction.compatibility import Adapted, Source, adapt, check_option
 from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid, all_of
 from biocnn.prediction.inputs import (
     IMAGES,
+    channels_first,
     check_lengths,
     count_images,
     features_of_images,
@@ -140,9 +141,10 @@ class Model(Trained):
         ----------
         inputs
             Sequences: a string or a list of strings, the path of a FASTA file, codes (N, L), or one-hot arrays, as in
-            ``Dataset.from_arrays``. Images: a path, a folder, an array of shape (C, *spatial) or, for one channel,
-            (*spatial), or a list of these. Bags: a folder or a list of images for one bag, or a list of such bags. Or a
-            pandas table with the column sequence or image (a path), and those of the covariates.
+            ``Dataset.from_arrays``. Images: a path, a folder, an array of shape (C, *spatial), or of the axes given for
+            training, or, for one channel, (*spatial); or a list of these. Bags: a folder or a list of images for one
+            bag, or a list of such bags. Or a pandas table with the column sequence or image (a path), and those of the
+            covariates.
         covariates
             For models trained with covariates: a mapping of their names to numbers, in the unit of training, or words,
             for each input, in order; or a table. A value of None, NaN or "" is missing.
@@ -324,7 +326,8 @@ class Model(Trained):
             else listed(inputs, str | Path | np.ndarray, "image", IMAGES)
         ):
             if isinstance(one, np.ndarray):
-                yield use(InMemory(one[None] if one.ndim == self.facts.spatial_dims else one), "array")
+                own = channels_first(one, self.facts.spatial_dims, self.meta.experiment.data.axes)
+                yield use(InMemory(own), "array")
                 continue
             for _, path in named_images(one):
                 with self.open_image(path) as image:

@@ -113,6 +113,18 @@ def test_settings_are_checked_like_those_of_a_file(
     assert remedy in caught.value.remedy
 
 
+def test_arrays_keep_the_axes_of_training() -> None:
+    raw = labelled(12, channels=3)
+    x = np.stack([np.moveaxis(raw.x(row), 0, -1) for row in range(12)])
+    data = biocnn.Dataset.from_arrays(x, raw.y.argmax(1), classes=["a", "b", "c"], axes="YXC")
+    model = biocnn.train(data, {"name": "LeNet5"}, epochs=1, threads=1, log=None)
+    stored = next(model.predict_stored(data, np.array([3])))
+    assert model.predict(x[3]) == pytest.approx(stored, abs=1e-5)
+    assert model.predict(list(x[:2])).shape == (2, 3)
+    with pytest.raises(InputError, match="channels"):
+        model.predict(raw.x(3))
+
+
 def test_training_leaves_torch_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     raw = labelled(12)
     data = biocnn.Dataset.from_arrays([raw.x(row)[0] for row in range(12)], raw.y.argmax(1), classes=list("abc"))

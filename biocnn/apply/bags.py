@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.apply.covariates import NewCovariates
 from biocnn.apply.images import APPLY, TABLES, Applied, New, apply_each
+from biocnn.apply.overlay import write_thumbnail
 from biocnn.apply.vectors import unseen
 from biocnn.core.errors import InputError
 from biocnn.data.bagged_images import refuse_repeated
@@ -39,7 +40,8 @@ def apply_bags(
     models, covariates, on_error
         As for images. The attention of several models is averaged.
     folder
-        Receives predictions.csv, a row for each bag; attention.csv, a row for each image; and counts.tsv.
+        Receives predictions.csv, a row for each bag; attention.csv, a row for each image; counts.tsv; and thumbnails/,
+        for the report a small picture of the image of each bag that gets most attention.
     """
     agree(models, "bag")
     NewCovariates(covariates, models)  # refuses any: bags have none
@@ -68,7 +70,7 @@ def apply_bags(
         bags = {path.name: _images(path) for path in folders or [source]}
     base = source.parent if source.is_file() else source
     found = [
-        New({"bag": name, "images": len(paths)}, partial(_apply_bag, name, paths, base, models))
+        New({"bag": name, "images": len(paths)}, partial(_apply_bag, name, paths, base, models, folder))
         for name, paths in bags.items()
     ]
     return apply_each(found, "bags", {PASSED_OVER: unread}, folder, on_error)
@@ -79,20 +81,22 @@ def _images(folder: Path) -> list[Path]:
     return image_paths(folder) if len(passed_over(folder)) < len(list(folder.glob("[!.]*"))) else []
 
 
-def _apply_bag(name: str, paths: Sequence[Path], base: Path, models: Sequence[Model]) -> Applied:
+def _apply_bag(name: str, paths: Sequence[Path], base: Path, models: Sequence[Model], folder: Path) -> Applied:
     """Predict one bag: a row of predictions.csv, see ``VectorTask.describe``, and rows of attention.csv."""
     if not paths:
         raise InputError(f"bag {name!r} of {base}: no image", f"allowed: {' '.join(SUFFIXES)}")
     p, weights = zip(*(predict_bag(model, list(paths)) for model in models), strict=True)
-    notes = []
-    for path in paths:
+    mean, notes = np.mean(weights, axis=0), []
+    for i, path in enumerate(paths):
         with models[0].open_image(path) as image:
             notes += [Note("repaired", repair) for repair in image.repairs]
             one = models[0].adapt(image, str(path))
             assert models[0].frame
             notes += [*one.notes, *unseen(models[0].frame, one.shape[1:])]
+            if i == int(np.argmax(mean)):  # also if all are unknown
+                write_thumbnail(image, folder, str(name))
     names = [str(path.relative_to(base)) if path.is_relative_to(base) else str(path) for path in paths]
-    attention = pd.DataFrame({"path": names, "attention": np.mean(weights, axis=0)})
+    attention = pd.DataFrame({"path": names, "attention": mean})
     attention["relative"] = attention["attention"] * len(names)
     others = {} if attention["attention"].isna().all() else {"attention.csv": attention}
     return Applied("predictions.csv", [models[0].task.describe(np.stack(p))], list(dict.fromkeys(notes)), others)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -26,6 +28,7 @@ LOSSLESS = 150_000  # bytes up to which the picture for the report is a PNG; lar
 ROW = 16  # height of a line of the legend, in pixels
 _OPAQUE = 0.7  # most that a colour covers of the image
 _EDGE = "#1F2328"  # dark line below each coloured one, so that it is visible on bright images too
+THUMBNAIL, MOST_THUMBNAILS = 256, 1000  # pixels of the longer side; number of these pictures
 PREVIEW = 256  # pixels of a side of the part of an image that is shown beside what a network made of it
 
 
@@ -227,6 +230,23 @@ def _path(ring: np.ndarray) -> str:
     for dx, dy in np.round(np.diff(points, axis=0), 1):
         found.append(f"h{dx:g}" if dx else f"v{dy:g}")
     return "".join(found) + "z"
+
+
+def thumbnail_path(folder: Path, name: str) -> Path:
+    """Return the small picture of a new image, or bag of images, in the output folder."""
+    safe = re.sub(r"[^\w.-]+", "_", name)
+    return folder / "thumbnails" / f"{safe}.jpg"
+
+
+def write_thumbnail(image: LazyImage, folder: Path, name: str) -> None:
+    """Write a small picture of an image, of volumes of the middle plane, unless there are many already."""
+    path = thumbnail_path(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if len(os.listdir(path.parent)) >= MOST_THUMBNAILS:
+        return
+    picture = Picture(image, plane=image.shape[1] // 2 if len(image.shape) > 3 else None)
+    size = reduced(picture.shape, THUMBNAIL)
+    Image.fromarray(picture.pixels).resize(size[::-1], Image.Resampling.BOX).save(path, quality=90)
 
 
 def draw_restored(image: LazyImage, restored: np.ndarray, sd: np.ndarray | None, path: Path) -> None:

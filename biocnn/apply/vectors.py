@@ -8,6 +8,7 @@ import pandas as pd
 
 from biocnn.apply.covariates import notes as covariate_notes
 from biocnn.apply.images import Applied
+from biocnn.apply.overlay import write_thumbnail
 from biocnn.data.covariates import encode_covariates
 from biocnn.data.frame import Frame
 from biocnn.data.whole_decisions import ALIKE
@@ -27,7 +28,7 @@ def predict_image(
     models
         Models, whose predictions are averaged.
     folder
-        Not used: there are no files for single images.
+        Receives thumbnails/, small pictures of the first images, for the report.
     covariates
         A row with those of the image; None: the models take none.
 
@@ -41,6 +42,7 @@ def predict_image(
         z = [() if covariates is None else encode_covariates(model.facts.coded, covariates)[0] for model in models]
         p = np.stack([model.predict_whole(*each) for model, *each in zip(models, adapted, z, strict=True)])
         notes = [Note("repaired", repair) for repair in image.repairs]
+        write_thumbnail(image, folder, name)
     if covariates is not None:
         notes += covariate_notes(models[0].facts.coded, covariates)
     for model, one in zip(models, adapted, strict=True):

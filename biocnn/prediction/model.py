@@ -206,7 +206,7 @@ class Model(Trained):
     def segment(self, inputs: Any) -> Any:
         """Predict masks (0/1 or class numbers, uint8) or, for objects, labels (int32; 0 = background, 1..n).
 
-        Objects are numbered by their first pixel in reading order, as in the files of `biocnn apply`. If they have
+        Objects are numbered by their first pixel in reading order, as in the files of `biocnn predict`. If they have
         classes, the result for an image is a pair: labels, and a table with label, class, score (the
         probability of the class) and entropy of the classes (0 to 1) of each object.
 

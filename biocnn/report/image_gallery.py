@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from biocnn.core.palette import GREEN, VERMILION
 from biocnn.data.dataset import Dataset
 from biocnn.report import images
-from biocnn.report.blocks import short, wrapped
+from biocnn.report.blocks import wrapped
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
@@ -84,7 +84,7 @@ def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
             images.show(axes, images.plane(dataset.input.picture(dataset.x[place[tile.id]])))
             title = "\n".join(wrapped(words, _WIDEST, 2) for words in tile.title)
             axes.set_title(title, fontsize=6.5, color=GREEN if tile.right else VERMILION, loc="left")
-            axes.set_xlabel(short(tile.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+            axes.set_xlabel(wrapped(tile.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
         for axes in line[len(tiles) :]:
             axes.set_visible(False)
         line[0].set_ylabel(name)

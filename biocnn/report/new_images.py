@@ -1,15 +1,18 @@
 """The sections on new images: objects in them, predictions for them, or these restored."""
 
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from biocnn.apply.overlay import thumbnail_path
 from biocnn.report import curves
-from biocnn.report.blocks import Block, Section, Table, Text, counted, plural, short, table
-from biocnn.report.figures import PAGE_WIDTH, Gallery, new_figure
+from biocnn.report.blocks import Block, Picture, Section, Table, Text, counted, plural, table, wrapped
+from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, new_figure
 from biocnn.report.headline import interval, number
 from biocnn.report.images import bare
 from biocnn.report.overlays import overlays
@@ -21,18 +24,21 @@ _POWERS = str.maketrans("23", "²³")
 _UNCERTAIN = 10  # images
 _LIKELY = 3  # outputs of an image
 _PREVIEWS = 3  # restored images
+_ACROSS = 6  # images in a row
+_WIDEST = 20  # characters beside an image
 _CHANNELS = 2  # whose mean intensities are listed beside pictures
 _QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
 
 
-def predictions(results: Results) -> Section:
-    """Count what is predicted for new images, and list the most uncertain ones."""
+def predictions(results: Results, gallery: Gallery) -> Section:
+    """Count what is predicted for new images, list the most uncertain ones, and show some."""
     section, path = Section("predictions", "New images"), "apply/predictions.csv"
     found = results.table(path, ",")
     if not len(found):
         return section
-    section.blocks.extend(_processing(results, path))
+    processing = _processing(results, path)
     found = found[found["skipped"].isna()]
+    found = found.assign(thumbnail=found["bag" if "bag" in found else "image"])
     if "bag" in found:
         found = found.assign(path=found["bag"])
     section.blocks.append(Text(f"Predictions for {plural(len(found), f'new {_one(found)}')} are in {path}."))
@@ -40,9 +46,51 @@ def predictions(results: Results) -> Section:
         own = found.rename(columns=_names(part.task)) if results.parts else found
         section.blocks.extend([Text(f"Output {part.name}.")] if results.parts else [])
         section.blocks.extend(_predicted(own, part.outputs))
+        where = gallery.within(part.name) if results.parts else gallery
+        section.blocks.extend(_pictured(results.folder / "apply", own, part.outputs, where))
         if "uncertainty" in own:
             section.blocks.append(_uncertain(own, part.outputs))
+    section.blocks.extend(processing)
     return section
+
+
+def _pictured(folder: Path, found: pd.DataFrame, outputs: list[str], gallery: Gallery) -> list[Picture]:
+    """Show the least and the most certain new images, or those with the highest and lowest value of an output."""
+    found = found[[thumbnail_path(folder, str(name)).is_file() for name in found["thumbnail"]]]
+    by = "uncertainty" if "uncertainty" in found else f"value_{outputs[0]}"
+    if not len(found) or by not in found:
+        return []
+    ordered = found.sort_values(by, kind="stable")
+    most = min(_ACROSS, -(-len(ordered) // 2))
+    words = ("Least certain", "Most certain") if by == "uncertainty" else ("Highest", "Lowest")
+    rows = dict(zip(words, (ordered[::-1][:most], ordered[: min(most, len(ordered) - most)]), strict=True))
+    rows = {name: part for name, part in rows.items() if len(part)}
+    size = PAGE_WIDTH / _ACROSS
+    figure = new_figure(len(rows) * (size + 0.45))
+    grid = figure.subplots(len(rows), _ACROSS, squeeze=False)
+    for line, (name, part) in zip(grid, rows.items(), strict=True):
+        for axes, one in zip(line, part.to_dict("records"), strict=False):
+            axes.imshow(imread(thumbnail_path(folder, str(one["thumbnail"]))))
+            bare(axes)
+            axes.set_title(wrapped(_decided(one, outputs), _WIDEST, 2), fontsize=6.5, loc="left")
+            axes.set_xlabel(wrapped(one["path"], _WIDEST, 3), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+        for axes in line[len(part) :]:
+            axes.set_visible(False)
+        line[0].set_ylabel(name)
+    what = _one(found)
+    caption = f"New {what}s with what is predicted for them."
+    caption += " Of a bag, the image with most attention is shown." if "bag" in found else ""
+    return [gallery.add("new_images", figure, f"New {what}s with their predictions", caption, vector=False)]
+
+
+def _decided(row: dict[str, Any], outputs: list[str]) -> str:
+    """Return what is predicted for an image, with its probability."""
+    if kind := next((row[name] for name in ("class", "grade") if name in row), None):
+        return f"{kind} {number(row[f'probability_{kind}'], 2)}"
+    if f"value_{outputs[0]}" in row:
+        return f"{outputs[0]} {number(row[f'value_{outputs[0]}'])}"
+    likely = max(outputs, key=lambda name: row[f"probability_{name}"])
+    return f"{likely} {number(row[f'probability_{likely}'], 2)}"
 
 
 def _names(task: Task) -> dict[str, str]:
@@ -86,11 +134,10 @@ def _uncertain(found: pd.DataFrame, outputs: list[str]) -> Table:
     shown = found.sort_values("uncertainty", ascending=False, kind="stable").head(_UNCERTAIN)
     p = shown[[f"probability_{name}" for name in outputs]].to_numpy()
     likely = [
-        ", ".join(f"{short(outputs[k], 24)} ({number(row[k])})" for k in np.argsort(-row, kind="stable")[:_LIKELY])
-        for row in p
+        ", ".join(f"{outputs[k]} ({number(row[k])})" for k in np.argsort(-row, kind="stable")[:_LIKELY]) for row in p
     ]
     rows = [
-        [short(image, 40), words, *map(number, numbers)]
+        [image, words, *map(number, numbers)]
         for image, words, numbers in zip(shown["path"], likely, shown[measures].to_numpy(), strict=True)
     ]
     caption = f"The most uncertain new {_one(found)}s. Uncertainty: entropy of the mean probabilities, "
@@ -124,7 +171,7 @@ def counts(results: Results) -> Section:
         shown = shown.sort_values("share", ascending=False, kind="stable").head(_UNCERTAIN)
         columns = ["path", "class", "count", "low", "high", "sd"]
         rows = [
-            [short(path, 40), name, number(count), interval(low, high), number(sd)]
+            [path, name, number(count), interval(low, high), number(sd)]
             for path, name, count, low, high, sd in shown[columns].itertuples(index=False)
         ]
         caption = (
@@ -161,7 +208,7 @@ def restored(results: Results, gallery: Gallery) -> Section:
     figure = _strips(strips, ["Image", "Restored", "Standard deviation"][: 2 + several])
     section.blocks.append(gallery.add("restored", figure, "New images, and these restored", caption, vector=False))
     if several:
-        rows = [[short(row.path, 40), number(row.sd)] for row in shown.head(_UNCERTAIN).itertuples()]
+        rows = [[row.path, number(row.sd)] for row in shown.head(_UNCERTAIN).itertuples()]
         caption = (
             "New images on which the networks differ most. Standard deviation: of their values, root mean square over "
             "the image, in its intensities."
@@ -180,7 +227,7 @@ def _strips(strips: dict[str, np.ndarray], headings: list[str]) -> Figure:
         for axes, part, heading in zip(row, np.split(strip, len(headings), axis=1), headings, strict=True):
             axes.imshow(part, interpolation="nearest")
             bare(axes, heading if place == 0 else "")
-        row[0].set_ylabel(short(name, 24))
+        row[0].set_ylabel(wrapped(name, 24))
     return figure
 
 
@@ -262,7 +309,7 @@ def _boxes(results: Results) -> list[Block]:
     if "disagreement" in read:
         each = read.groupby(["image", "path"], sort=False).agg({"disagreement": "first", "n_objects": "sum"})
         shown = each.sort_values("disagreement", ascending=False, kind="stable").head(_UNCERTAIN)
-        rows = [[short(path, 40), f"{n:,.0f}", number(value)] for (_, path), value, n in shown.itertuples()]
+        rows = [[path, f"{n:,.0f}", number(value)] for (_, path), value, n in shown.itertuples()]
         caption = (
             "New images on which the models disagree most; boxes drawn there by hand are most useful for training. "
             "Disagreement: 1 minus the mean share of the models that find an object."
@@ -283,7 +330,7 @@ def _processing(results: Results, path: str) -> list[Table]:
         blocks.append(table(caption, ["Outcome", "Reason", "Count", "Example"], rows, "Count", "apply/counts.tsv"))
     skipped = images_[images_["skipped"].notna()]
     if len(skipped):
-        rows = [[short(getattr(row, "path", row[1]), 40), row.skipped] for row in skipped.itertuples(index=False)]
+        rows = [[getattr(row, "path", row[1]), row.skipped] for row in skipped.itertuples(index=False)]
         caption = f"{plural(len(rows), 'new image')} skipped."
         blocks.append(table(caption, ["Image", "Reason"], rows, full=path))
     return blocks

@@ -67,7 +67,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         variants(results, gallery),
         scan(results),
         objects(results, gallery),
-        predictions(results),
+        predictions(results, gallery),
         counts(results),
         restored(results, gallery),
         sections.data(results, settings, gallery),

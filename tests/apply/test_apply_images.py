@@ -53,6 +53,7 @@ def test_each_image_has_its_class_probabilities_and_uncertainty(models: list[Mod
     table = pd.read_csv(tmp_path / "apply/predictions.csv").set_index("image")
     assert table["path"].tolist() == ["a.tif", "b.tif", "damaged.tif", "tall.tif"]
     assert table["skipped"].notna().tolist() == [False, False, True, False]
+    assert sorted(path.name for path in (tmp_path / "apply/thumbnails").iterdir()) == ["a.jpg", "b.jpg", "tall.jpg"]
     assert not table.loc[["a", "b"], "notes"].str.contains("larger").any()
     assert "only its centre is seen (16 x 16 of 40 x 16 pixels)" in table.loc["tall", "notes"]
     names = models[0].outputs
@@ -69,7 +70,7 @@ def test_each_image_has_its_class_probabilities_and_uncertainty(models: list[Mod
     assert counts.to_dict() == {"read": 3, "dropped": 1, "repaired": 3, "note": 1}
     results = Results(tmp_path)
     assert not objects(results, Gallery(tmp_path / "figures")).blocks
-    page = str(predictions(results).blocks)
+    page = str(predictions(results, Gallery(tmp_path / "figures")).blocks)
     assert "1 new image skipped" in page
     assert "Predictions for 3 new images are in apply/predictions.csv" in page
 

@@ -1,19 +1,22 @@
 """New images in the report: pictures with outlines, and in a browser zoom, switches, and links with rows."""
 
+import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from browser import needs_chromium, run_in_browser
+from tiny import image_facts
 
 from biocnn.apply.exports.shapes import box_shapes, object_shapes
-from biocnn.apply.overlay import Picture, write_svg
+from biocnn.apply.overlay import Picture, write_svg, write_thumbnail
 from biocnn.prediction.images import InMemory
 from biocnn.report.blocks import Files, Section, Viewer
+from biocnn.report.blocks import Picture as BlockPicture
 from biocnn.report.figures import Gallery
 from biocnn.report.glossary import Explainer
-from biocnn.report.new_images import counts, objects
+from biocnn.report.new_images import counts, objects, predictions
 from biocnn.report.overlays import SHOWN
 from biocnn.report.page import render
 from biocnn.report.results import Results
@@ -118,6 +121,24 @@ def test_counts_are_shown_as_colours(tmp_path) -> None:
     (shown,) = [block for block in counts(Results(tmp_path)).blocks if isinstance(block, Viewer)]
     assert shown.over.startswith("data:image/png")
     assert shown.rows == [["cell", "3.000", "2.000", "4.000"]]
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_the_least_and_the_most_certain_images_are_shown(several: bool, tmp_path) -> None:
+    rng, rows = np.random.default_rng(0), []
+    for i, name in enumerate(NAMES):
+        write_thumbnail(InMemory(rng.integers(0, 255, (1, 20, 30)).astype(np.uint8)), tmp_path / "apply", f"new{i}")
+        row = {"class": "a", "probability_a": 0.9 - 0.05 * i, "probability_b": 0.1 + 0.05 * i, "uncertainty": 0.1 * i}
+        rows.append({"image": f"new{i}", "path": name, **(row if several else {"value_a": float(i)}), "skipped": ""})
+    pd.DataFrame(rows).to_csv(tmp_path / "apply/predictions.csv", index=False)
+    (tmp_path / "dataset").mkdir()
+    facts = image_facts(task="multiclass" if several else "regression", outputs=["a", "b"] if several else ["a"])
+    (tmp_path / "dataset/facts.json").write_text(json.dumps(facts.plain()))
+    blocks = predictions(Results(tmp_path), Gallery(tmp_path / "figures")).blocks
+    assert any(isinstance(block, BlockPicture) and block.name == "new_images" for block in blocks)
+    drawn = (tmp_path / "figures/new_images.svg").read_text()
+    for words in ("Least certain", "Most certain", "a .90") if several else ("Highest", "Lowest", "a 5.000"):
+        assert words in drawn
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-MAX_ROWS = 40
+MAX_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Section:
 
 
 def table(caption: str, header: list[str], rows: Iterable[list[object]], numeric: str = "", full: str = "") -> Table:
-    """Make a table of at most 40 rows; the caption of a longer one names the file with all rows.
+    """Make a table of at most 100 rows; the caption of a longer one names the file with all rows.
 
     Parameters
     ----------

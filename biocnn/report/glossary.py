@@ -27,6 +27,7 @@ METRICS = {
     "V-Rand": "Score of a partition of the image into objects: penalizes merged and split objects. 1 is perfect.",
     "clDice": "Dice of centre lines: whether thin structures, for example vessels, stay connected. 1 is perfect.",
     "accuracy": "Share of examples with the right class.",
+    "balanced accuracy": "Share of examples with the right class, averaged over classes.",
     "top-2 accuracy": "Share of examples whose true class is among the two most probable.",
     "recall at 10% FDR": "Share of positives that are found if 10% of what is called positive may be false "
     "(false discovery rate).",
@@ -76,9 +77,6 @@ WORDS = {
     "logit": "Output of the network before the sigmoid or softmax: log odds of the probability.",
     "logits": "Outputs of the network before the sigmoid or softmax: log odds of the probability.",
     "temperature": "Number that divides logits so that probabilities agree with frequencies in the validation split.",
-    "conformal": "Intervals or sets of classes whose coverage is measured on the validation split, and so holds "
-    "without assumptions on the network.",
-    "PWM": "Position weight matrix: log odds of each base at each position of a motif.",
     "seqlets": "Short segments that contribute much to a prediction; similar ones are aligned to a motif.",
     "seqlet": "A short segment that contributes much to a prediction.",
     "q-value": "Smallest false discovery rate at which this match counts.",
@@ -91,7 +89,6 @@ WORDS = {
     "integrated gradients": "Contribution of each base: gradients summed on the way from a reference to the sequence.",
     "saturation mutagenesis": "Every base is replaced by each other one, and the change of the prediction recorded.",
     "entropy": "Uncertainty of a probability: 0 if certain, 1 if all classes are equally probable.",
-    "risk-coverage": "Error of the examples that remain if the most uncertain are set aside.",
     "Monte-Carlo dropout": "Predictions are repeated with random units switched off; their spread is the uncertainty.",
     "epoch": "One pass through the training examples.",
     "learning rate": "Size of the steps of training.",
@@ -121,14 +118,26 @@ COLUMNS = {
     "Kind of negatives": "Where negative examples were drawn.",
     "Motif": "Name in this report: kernels of the first layer by number, motifs of seqlets as seqlets1, seqlets2, ...",
     "Sites": "Number of sites that the motif was made of.",
-    "Match": "Most similar motif of the database.",
-    "Similarity": "Correlation with the matched motif, −1 to 1.",
+    "Kernel": "Weights of the first layer by number; similar kernels share a row.",
+    "Bits": "Information of the motif, summed over its positions: the more, the rarer by chance.",
+    "Frequency": "Share of sequences with a site.",
+    "in positives": "Share of positive sequences with a site.",
+    "Contribution": "Contribution of a site to the prediction, mean over sites.",
+    "Best match": "Most similar motif of the database, if it is similar enough.",
+    "E": "Number of matches as good as this that are expected by chance in the whole database.",
     "p": "Probability of a value at least as extreme by chance.",
     "q": "Smallest false discovery rate at which the match counts.",
-    "Effect": "Change of the prediction when the motif is removed.",
+    "Effect": "Correlation of the highest activation in a sequence with the target.",
+    "What they are": "How these examples relate to training.",
+    "Truth": "The label in the data.",
+    "Probability": "As predicted by the network.",
+    "Group": "Unit that is never divided between splits.",
+    "Positives": "Number of positive examples.",
+    "Negatives": "Number of negative examples.",
+    "Reason": "Why this was done, or what is wrong.",
     "Setting": "Dotted key in the experiment file.",
-    "Summit": "Highest position of the peak (1-based).",
-    "True fraction": "Estimated share of true peaks among this one and all above it.",
+    "Summit": "Middle base of the peak (1-based).",
+    "True fraction": "Estimated share of true peaks among this one and all that are higher.",
     "Change": "Prediction for the alternative minus the reference allele.",
     "Change of the logit": "The same before the sigmoid, where large and small probabilities compare.",
     "SD": "Standard deviation over runs.",
@@ -137,7 +146,6 @@ COLUMNS = {
     "Uncertainty": "Entropy of the prediction: 0 if certain.",
     "Sensitivity": "Share of the positives that are found (recall).",
     "Precision": "Share of those called positive that are positive.",
-    "Specificity": "Share of the negatives that are called negative.",
     "Gain at most": "Decrease of the error if none of these examples were wrong.",
     "Disagreement": "How much the runs differ in their objects: 0 if they agree.",
     "Best baseline": "The simple model with the best value.",
@@ -157,8 +165,11 @@ def meaning(header: str) -> str:
     """Return the explanation of a column, "" if there is none: of its name, or of the metric in it."""
     plain = re.sub(r"^Val\. | \([^)]*\)$|, (?:network|mixture)$", "", header)
     plain = re.sub(r"^AP at IoU .*", "AP at IoU", plain)
-    known = COLUMNS | METRICS
-    return known.get(header) or known.get(plain) or known.get(plain.partition(" of ")[0], "")
+    known, lower = COLUMNS | METRICS, f"{plain[:1].lower()}{plain[1:]}"
+    found = (known[name] for name in (header, plain, lower, plain.partition(" of ")[0]) if name in known)
+    if header.startswith("1 − ") and (metric := meaning(header[4:])):
+        return f"Error: 1 minus the metric. {metric}"
+    return next(found, "")
 
 
 class Explainer:

@@ -65,7 +65,7 @@ def _sections(results: Results, settings: Settings, gallery: Gallery) -> list[Se
         covariates(results, gallery),
         explanation(results, settings, gallery),
         variants(results, gallery),
-        scan(results),
+        scan(results, gallery),
         objects(results, gallery),
         predictions(results, gallery),
         counts(results),

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from biocnn.report.figures import Gallery
+from biocnn.report.figures import Gallery, style
 from biocnn.report.new_images import objects
 from biocnn.report.results import Results
+from biocnn.report.scan import scan
 
 
 def test_images_without_objects_count_and_sizes_are_of_all_objects(tmp_path):
@@ -35,3 +36,19 @@ def test_a_damaged_model_file_is_not_described(tmp_path):
     results = Results(tmp_path)
     assert results.metadata("fold0-seed1") is results.metadata("gone") is None
     assert results.versions == {}
+
+
+def test_peaks_of_a_scan_are_drawn_by_rank_and_listed_for_each_output(tmp_path):
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "counts.tsv").write_text(
+        "source\toutcome\treason\tcount\texample\nscan\tread\twindows\t90\t\n"
+    )
+    for output, q in (("a", 0.3), ("b", -1)):
+        peaks = [f"chr1\t{i}00\t{i}50\tp{i}\t9\t.\t0.{i}\t-1\t{q}\t25" for i in range(1, 9)]
+        (tmp_path / "scan" / f"peaks.{output}.narrowPeak").write_text("\n".join(peaks) + "\n")
+    with style():
+        text, picture, first, second = scan(Results(tmp_path), Gallery(tmp_path / "figures")).blocks
+    assert text.words == "90 windows."
+    assert picture.source.startswith("<svg")
+    assert first.rows[0] == ["1", "chr1:826", "50", ".800", ".50"]
+    assert second.rows[0][-1] == "", "the fraction is unknown"

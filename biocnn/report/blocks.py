@@ -60,12 +60,23 @@ class Files:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A small picture in a cell of a table, an SVG, with links to files below: labels and paths."""
+
+    svg: str
+    links: list[tuple[str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table of text; the second line of a cell is set small. ``numeric`` columns are right-aligned."""
+    """A table of text and drawings; the second line of a cell is set small. ``numeric`` columns are right-aligned."""
 
     caption: str
     header: list[str]
-    rows: list[list[str]]
+    rows: list[list[str | Drawing]]
     numeric: frozenset[int] = frozenset()
     kind: str = "table"
 
@@ -150,12 +161,18 @@ def table(caption: str, header: list[str], rows: Iterable[list[object]], numeric
     full
         File with all rows.
     """
-    rows = [["" if pd.isna(value) else str(value) for value in row] for row in rows]
+    rows = [[_cell(value) for value in row] for row in rows]
     if len(rows) > MAX_ROWS:
         rest = f"; all rows are in {full}." if full else "."
         caption = f"{caption.rstrip('.')}: first {MAX_ROWS} of {len(rows)} rows{rest}"
     wanted = {name.strip() for name in numeric.split(",")}
     return Table(caption, header, rows[:MAX_ROWS], frozenset(i for i, name in enumerate(header) if name in wanted))
+
+
+def _cell(value: object) -> str | Drawing:
+    if isinstance(value, Drawing):
+        return value
+    return "" if pd.isna(value) else str(value)
 
 
 def counted(values: pd.Series, most: int = 8) -> str:

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from matplotlib.axis import Axis
@@ -82,6 +83,31 @@ def for_page(svg: str, name: str, alt: str, colours: dict[str, str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box[1]}" role="img" aria-label="{escape(alt)}">{body}</svg>'
     )
+
+
+def with_hints(svg: str, hints: Mapping[str, Sequence[str]]) -> str:
+    """Give the cells of heat maps words that a browser shows at the pointer, and write the cells more briefly.
+
+    Parameters
+    ----------
+    svg
+        Text of the file.
+    hints
+        Words for each cell, row by row, by the ``gid`` of the map (a ``QuadMesh``).
+    """
+    for name, words in hints.items():
+        cells = re.search(rf'<g id="{re.escape(name)}">(.*?)</g>', svg, re.DOTALL)
+        assert cells, name
+        paths = re.findall(r'<path d="([^"]+)"[^>]*?fill: (#\w+)[^>]*>', cells[1])
+        drawn = "".join(_cell(*path, hint) for path, hint in zip(paths, words, strict=True))
+        svg = f'{svg[: cells.start()]}<g shape-rendering="crispEdges">{drawn}</g>{svg[cells.end() :]}'
+    return svg
+
+
+def _cell(path: str, fill: str, hint: str) -> str:
+    x, y, right, _, _, low, *_ = map(float, re.findall(r"-?[\d.]+", path))
+    box = f"M{x:.2f} {y:.2f}h{right - x:.2f}v{low - y:.2f}h{x - right:.2f}z"
+    return f'<path d="{box}" fill="{fill}"><title>{escape(hint)}</title></path>'
 
 
 def _rounded(path: str) -> str:

@@ -7,28 +7,21 @@ import pandas as pd
 
 from biocnn.config.settings import Settings
 from biocnn.config.strands import RNA
-from biocnn.explain.sequences import SEQLET_SEQUENCES
+from biocnn.explain.similarity import ALIKE as GROUPED
+from biocnn.explain.similarity import similarity
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
+from biocnn.report.attributed import attributed, evolved, files, load
 from biocnn.report.bags import attention
 from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
 from biocnn.report.figures import Gallery, Picture
-from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, probability, top_motif
+from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, top_motif
 from biocnn.report.likeness import likeness
-from biocnn.report.logo import present
-from biocnn.report.mutation_map import mutation_maps
 from biocnn.report.results import Results
 from biocnn.report.sought import sought
 from biocnn.training.words import strands_of
 
-_MOTIFS, _TRACKS, _MUTATIONS, _MAPS, _ROWS = 6, 6, 3, 5, 3
-_METHODS = {
-    "deeplift": "DeepLIFT, relative to dinucleotide-preserving shuffles of the same sequence",
-    "mutagenesis": "saturation mutagenesis: the change of the output by each base, minus the mean over the four bases",
-    "integrated_gradients": "integrated gradients, relative to a sequence of unknown bases",
-    "gradient": "gradient times input, minus the mean over the four bases",
-}
-_REFERENCE = {"deeplift": "the mean of its shuffles", "integrated_gradients": "a sequence of unknown bases"}
+_MOTIFS, _MAPS, _ROWS = 6, 5, 3
 
 
 def explanation(results: Results, settings: Settings, gallery: Gallery) -> Section:
@@ -44,9 +37,10 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
     if len(results.matches) and (folder / "motifs.meme").is_file():
         section.blocks.extend(_kernels(results, settings, gallery))
     if (folder / "attributions.npz").is_file():
-        section.blocks.extend(_attributions(results, settings, gallery))
+        section.blocks.extend(attributed(results, settings, gallery))
     if len(results.table("explain/evolved.tsv")):
-        section.blocks.append(_evolved(results, gallery))
+        section.blocks.append(evolved(results, gallery))
+    section.blocks.extend(files(results))
     if (folder / "cam.npz").is_file():
         section.blocks.extend(_maps(results, gallery))
     if (folder / "attention.tsv").is_file():
@@ -81,7 +75,8 @@ def _kernels(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
     picture = _logos(results, settings, gallery, "motifs", shown.assign(title=titles), caption)
     best = top_motif(results) or shown.iloc[0].to_dict()
     gallery.thumbnail(motifs.emblem(learned[best["motif"]], results.facts.alphabet))
-    return [picture, motif_tables.kernels(first.assign(also=_also(results, first)), results.outputs)]
+    table = _drawn(results, settings, gallery, "motifs", first.assign(alike=_as_seqlets(results, settings, first)))
+    return [picture, motif_tables.kernels(table, results.outputs)]
 
 
 def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Picture | Table]:
@@ -97,10 +92,30 @@ def _seqlets(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
         f"Motifs of seqlets, aligned segments that contribute more to predictions than segments of {background} (at "
         f"most 5% expected to be false). First column: mean contribution to the {results.scale}; then base frequencies"
     )
-    contributions = _load(results.folder / "explain" / "seqlet_motifs.npz")
+    contributions = load(results.folder / "explain" / "seqlet_motifs.npz")
     shown = shown.assign(title=titles)
     picture = _logos(results, settings, gallery, "seqlet_motifs", shown, caption, contributions)
-    return [picture, motif_tables.seqlets(table.assign(also=_also(results, table)), results.scale)]
+    return [picture, motif_tables.seqlets(_drawn(results, settings, gallery, "seqlet_motifs", table), results.scale)]
+
+
+def _as_seqlets(results: Results, settings: Settings, kernels: pd.DataFrame) -> list[str]:
+    """Describe which kernels are similar to each one, and which motif of seqlets is similar to it, if any."""
+    folder, names = results.folder / "explain", results.seqlet_matches.get("motif", pd.Series(dtype=str)).tolist()
+    seqlets = _pfms(folder / "seqlet_motifs.meme") if names else {}
+    learned = _pfms(folder / "motifs.meme")
+    pfms = [*(seqlets[name] for name in names), *(learned[name] for name in kernels["motif"])]
+    alike = similarity(pfms, strands_of(settings, results.facts) == "both")[len(names) :, : len(names)]
+    found = [f"like {names[row.argmax()]}" if names and row.max() >= GROUPED else "" for row in alike]
+    return ["; ".join(filter(None, pair)) for pair in zip(kernels["alike"], found, strict=True)]
+
+
+def _drawn(results: Results, settings: Settings, gallery: Gallery, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Write each motif of a table as files, and add its logo, aligned with its match, and other similar motifs."""
+    path, alphabet = results.folder / "explain" / f"{name}.meme", results.facts.alphabet
+    pfms = _pfms(path)
+    motif_tables.write_motifs(path, table["motif"].tolist(), pfms, alphabet, gallery.folder / "motifs")
+    logos = motif_tables.logos(table, pfms, _database(settings), alphabet, f"{gallery.path}/motifs")
+    return table.assign(also=_also(results, table), logo=logos)
 
 
 def _logos(
@@ -152,104 +167,8 @@ def _database(settings: Settings) -> dict[str, np.ndarray]:
     return _pfms(path) if path and path.is_file() else {}
 
 
-def _attributions(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    stored = _load(results.folder / "explain" / "attributions.npz")
-    names, codes, scores = stored["id"], stored["codes"], stored["probability"]
-    if not len(names):
-        return []
-    targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), stored["output"]]
-    titles = [
-        f"{short(n, 28)}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value unknown'}"
-        for n, p, t in zip(names, scores, targets, strict=True)
-    ]
-    if len(results.outputs) > 1:
-        titles = [
-            f"{title}   {short(results.outputs[k], 20)}" for title, k in zip(titles, stored["output"], strict=True)
-        ]
-    alphabet = results.facts.alphabet
-    sites = _sites(results, names[:_TRACKS], stored["output"])
-    figure = motifs.tracks(
-        list(codes[:_TRACKS]), list(stored["attributions"][:_TRACKS]), titles[:_TRACKS], alphabet, sites
-    )
-    caption = (
-        f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
-        "prediction, inverted letters below zero decrease it; motifs of seqlets, which are searched for in at most "
-        f"{SEQLET_SEQUENCES:,} examples, are labelled above."
-    )
-    worst = float(np.abs(stored["delta"]).max())
-    if np.isfinite(worst):
-        sums = np.abs([present(*pair).sum() for pair in zip(codes, stored["attributions"], strict=True)]).max()
-        caption += (
-            f" The sums of attributions (up to {number(sums, 1)}) deviate by at most {probability(worst)} from the "
-            f"difference in {results.scale} between an example and {_REFERENCE[str(stored['method'])]}"
-        )
-        model = results.network(settings)
-        larger = getattr(model, "strands", "") == "both" and getattr(model, "combine", "max") == "max"
-        if larger and str(stored["method"]) == "deeplift":
-            caption += (
-                f", because the strand with the larger {results.scale} is explained relative to the same strand of the "
-                f"shuffles, whose {results.scale} may come from the other strand"
-            )
-        caption += "."
-    alt = f"Attribution logos of {len(titles[:_TRACKS])} examples"
-    pictures = [gallery.add("attributions", figure, alt, caption)]
-    n = min(_MUTATIONS, len(names))
-    figure = mutation_maps(list(codes[:n]), list(stored["change"][:n]), titles[:n], alphabet, results.scale)
-    caption = (
-        f"Mutation maps: change of the {results.scale} by each single mutation (red: increase; blue: decrease; dots: "
-        f"the base present). Letters: importance of a base, the mean decrease of the {results.scale} over its three "
-        "mutations."
-    )
-    return [*pictures, gallery.add("mutation_maps", figure, f"Mutation maps of {n} examples", caption)]
-
-
-def _evolved(results: Results, gallery: Gallery) -> Picture:
-    table, stored = results.table("explain/evolved.tsv"), _load(results.folder / "explain" / "evolved.npz")
-    several = table["output"].nunique() > 1
-    if several:  # the best one of each
-        table = table.sort_values("logit", ascending=False, kind="stable").drop_duplicates("output").sort_index()
-    table = table.head(_TRACKS)
-    titles = [
-        f"{short(row.output, 24) + ': ' if several else ''}predicted {number(row.prediction_before)}, after "
-        f"{plural(row.mutations, 'mutation')} {number(row.prediction)}"
-        for row in table.itertuples()
-    ]
-    codes, before = stored["codes"][table.index], stored["before"][table.index]
-    changed = [_runs(pair[0] != pair[1]) for pair in zip(codes, before, strict=True)]
-    values = list(stored["attributions"][table.index])
-    figure = motifs.tracks(list(codes), values, titles, results.facts.alphabet, changed)
-    caption = (
-        "Sequences made to excite an output: shuffled test examples after the single mutation that increases the "
-        f"{results.scale} most, again and again until one adds less than 2% of the increase so far (bars: mutated "
-        f"bases). Letters: the change of the {results.scale} by a base, minus the mean over the four bases. They show "
-        "what the network responds to, not what occurs in a genome."
-    )
-    return gallery.add("evolved", figure, f"{len(table)} sequences made to excite outputs", caption)
-
-
-def _runs(changed: np.ndarray) -> pd.DataFrame:
-    """Return the stretches of mutated bases: start, end, and an empty label."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], changed.astype(int), [0]])))
-    return pd.DataFrame({"start": edges[::2], "end": edges[1::2], "label": ""})
-
-
-def _sites(results: Results, names: np.ndarray, outputs: np.ndarray) -> list[pd.DataFrame]:
-    """Return the seqlets with a motif in each example, for its output: start, end, and a label of motif and match."""
-    sites, matches = results.table("explain/seqlets.tsv"), results.seqlet_matches
-    if not len(matches):
-        return []
-    known = matches[convincing(matches)].set_index("motif")["target_name"]
-    sites = sites[sites["motif"].notna()]
-    sites = sites.assign(label=[f"{m} ({short(known[m], 16)})" if m in known else m for m in sites["motif"]])
-    sites = sites.assign(output=sites.get("output", results.outputs[0]))
-    return [
-        sites[(sites["id"] == name) & (sites["output"] == results.outputs[output])]
-        for name, output in zip(names, outputs, strict=False)
-    ]
-
-
 def _maps(results: Results, gallery: Gallery) -> list[Picture]:
-    stored = _load(results.folder / "explain" / "cam.npz")
+    stored = load(results.folder / "explain" / "cam.npz")
     rows = _ROWS if results.task and not results.task.target.spatial else 1
     caption = "Grad-CAM: regions where the last feature maps support the prediction, from 0 (dark) to 1 (bright)."
     if rows > 1:
@@ -269,8 +188,3 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
         alt, key = f"Class activation maps of {count} images", f"cam_{row + 1}" if row else "cam"
         pictures.append(gallery.add(key, figure, alt, caption if not row else "Further images.", vector=False))
     return pictures
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}

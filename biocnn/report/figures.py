@@ -1,7 +1,7 @@
 """Common parts of all figures: palette, fonts, and saving for papers and the page."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.report.blocks import Picture, short
-from biocnn.report.drawing import as_svg, for_page
+from biocnn.report.drawing import as_svg, for_page, with_hints
 from biocnn.report.glyphs import NumberOf, number_names
 
 INK = "#1F2328"
@@ -101,11 +101,20 @@ class Gallery:
         safe = re.sub(r"[^\w.-]+", "_", name)
         return Gallery(self.folder / safe, f"{self.path}/{safe}")
 
-    def add(self, name: str, figure: Figure, alt: str, caption: str, *, vector: bool = True) -> Picture:
+    def add(
+        self,
+        name: str,
+        figure: Figure,
+        alt: str,
+        caption: str,
+        *,
+        vector: bool = True,
+        hints: Mapping[str, Sequence[str]] | None = None,
+    ) -> Picture:
         """Save a figure as ``name.png`` and ``name.svg``, and return it for the page.
 
         Names in scripts that the font lacks are replaced by numbers, which the caption explains. Without ``vector``,
-        for figures of images, only words are vectors.
+        for figures of images, only words are vectors. For ``hints`` see ``with_hints``; these are on the page only.
         """
         FigureCanvasAgg(figure)
         _tame(figure)
@@ -116,7 +125,7 @@ class Gallery:
         svg = as_svg(figure, PAGE_DPI, vector)
         (self.folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         place = f"{self.path}/{name}".removeprefix("figures/")
-        source = for_page(svg, re.sub(r"\W", "-", place), alt, THEMED)
+        source = for_page(with_hints(svg, hints or {}), re.sub(r"\W", "-", place), alt, THEMED)
         return Picture(place, source, alt, caption, round(figure.get_figwidth() * 125))
 
     def thumbnail(self, figure: Figure) -> None:

@@ -1,6 +1,8 @@
 """Sequence logos as vector outlines: information content of a motif, and attributions of a sequence."""
 
+from collections.abc import Sequence
 from functools import cache
+from html import escape
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +16,7 @@ from biocnn.core.palette import BLUE, GREEN, ORANGE, VERMILION
 from biocnn.io.meme import information
 from biocnn.report.figures import MUTED
 
+_LETTER, _LINE, _LEAST = 8, 26, 0.3  # width of a letter, height of a logo, and least height of a letter, in pixels
 COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}
 
 
@@ -89,6 +92,57 @@ def draw_attributions(axes: Axes, codes: np.ndarray, attributions: np.ndarray, a
 def present(codes: np.ndarray, attributions: np.ndarray) -> np.ndarray:
     """Set the attributions of bases that are not in the sequence to zero; shape (4, L)."""
     return np.where(np.arange(4)[:, None] == np.asarray(codes)[None, :], attributions, 0.0)
+
+
+def small_logo(rows: Sequence[tuple[np.ndarray, int]], alphabet: str, name: str, alt: str) -> str:
+    """Return one or more aligned logos, below each other, as a compact SVG.
+
+    Parameters
+    ----------
+    rows
+        Frequencies of each motif, shape (L, 4), and its first column.
+    alphabet
+        Four letters.
+    name
+        Unique name in the page.
+    alt
+        Alternative text.
+    """
+    first = min(start for _, start in rows)
+    width = _LETTER * (max(start + len(pfm) for pfm, start in rows) - first)
+    height = _LINE * len(rows)
+    letters: dict[str, list[str]] = {symbol: [] for symbol in alphabet}
+    for line, (pfm, start) in enumerate(rows, 1):
+        for column, bits in enumerate(heights(pfm), start - first):
+            bottom = line * _LINE - 1.0
+            for row in np.argsort(bits, kind="stable"):
+                size = float(bits[row]) / 2 * (_LINE - 2)
+                if size >= _LEAST:
+                    place = (
+                        f"translate({column * _LETTER + 0.3:.3g} {bottom:.3g}) scale({_LETTER - 0.6:.3g} {size:.3g})"
+                    )
+                    letters[alphabet[row]].append(f'<use href="#{name}-{alphabet[row]}" transform="{place}"/>')
+                    bottom -= size
+    outlines = "".join(f'<path id="{name}-{symbol}" d="{_outline(symbol)}"/>' for symbol in alphabet)
+    groups = "".join(f'<g fill="{COLOURS[symbol]}">{"".join(uses)}</g>' for symbol, uses in letters.items() if uses)
+    size = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(alt)}">'
+        f"<defs>{outlines}</defs>{groups}</svg>"
+    )
+
+
+@cache
+def _outline(symbol: str) -> str:
+    """Return a letter in the unit square as the data of an SVG path, upwards from 0 to -1."""
+    vertices, codes = _glyph(symbol)
+    words, row, names = [], 0, {1: "M", 2: "L", 3: "Q", 4: "C"}
+    while row < len(codes):
+        number = {3: 2, 4: 3}.get(int(codes[row]), 1)  # vertices of the segment
+        points = " ".join(f"{x:.3g} {-y:.3g}" for x, y in vertices[row : row + number])
+        words.append("Z" if codes[row] == Path.CLOSEPOLY else names[int(codes[row])] + points)
+        row += number
+    return "".join(words)
 
 
 def position_label(alphabet: str) -> str:

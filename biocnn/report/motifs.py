@@ -151,13 +151,13 @@ def tracks(
         axes.spines["bottom"].set_visible(False)
         axes.locator_params(axis="y", nbins=3)
     for axes, found, (first, last) in zip(panels, sites, spans, strict=False):
-        _name_sites(axes, found, first, last)
+        name_sites(axes, found, first, last)
     axes.set_xlabel(position_label(alphabet))
     figure.supylabel("Attribution", fontsize=7.5)
     return figure
 
 
-def _name_sites(axes: Axes, sites: pd.DataFrame, first: int, last: int) -> None:
+def name_sites(axes: Axes, sites: pd.DataFrame, first: int, last: int) -> None:
     """Draw a bar with a label above each site."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high + 0.22 * (high - low))

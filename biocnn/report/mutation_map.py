@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from biocnn.report.figures import INK, MUTED, new_figure
+from biocnn.report.headline import number
 from biocnn.report.logo import COLOURS, draw_attributions, position_label
 
 _SPAN = 110  # bp that a page can show legibly
@@ -56,7 +57,42 @@ def mutation_maps(
     ):
         _draw(pair, np.asarray(code), np.asarray(change, dtype=float), alphabet, title, scale, mark)
     panels[-1, 1].set_xlabel(position_label(alphabet))
+    for i, (_, cells) in enumerate(panels):
+        cells.collections[0].set_gid(f"map-{i}")
     return figure
+
+
+def hints(
+    codes: Sequence[np.ndarray],
+    changes: Sequence[np.ndarray],
+    alphabet: str,
+    places: Sequence[tuple[str, int, int, str] | None],
+    marks: Sequence[int | None] | None = None,
+) -> dict[str, list[str]]:
+    """Describe the cells of ``mutation_maps``: "chrIV:1,204 A>C −.53"; see ``figures.Gallery.add``.
+
+    Parameters
+    ----------
+    codes, changes, alphabet, marks
+        As given to ``mutation_maps``.
+    places
+        Interval of each sequence: contig, start, end (0-based, half-open) and strand; None if it is unknown. Positions
+        are those of the genome, from 1, with the strand if it is "-", or else those in the sequence, from 1.
+    """
+    found = {}
+    for i, (code, change, place) in enumerate(zip(codes, changes, places, strict=True)):
+        first, last = shown(np.asarray(code), change, marks[i] if marks else None)
+        words = []
+        for row, column in np.ndindex(4, last - first):
+            at, base = first + column, int(code[first + column])
+            where, before = f"position {at + 1:,}", alphabet[base] if base < 4 else "N"
+            if place:
+                chrom, start, end, strand = place
+                where = f"{chrom}:{end - at if strand == '-' else start + at + 1:,}{' (−)' * (strand == '-')}"
+            same = row == base
+            words.append(f"{where} {before}" + ("" if same else f">{alphabet[row]} {number(change[row, at])}"))
+        found[f"map-{i}"] = words
+    return found
 
 
 def importance(change: np.ndarray) -> np.ndarray:

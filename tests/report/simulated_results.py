@@ -38,7 +38,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 def undrawn() -> Iterator[None]:
     """Make the figures of reports, but do not draw them: for tests of words; drawing takes most of the time."""
 
-    def add(self, name, figure, alt, caption, vector=True):
+    def add(self, name, figure, alt, caption, vector=True, hints=None):
         return Picture(name, "<svg></svg>", alt, caption, 900)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -267,18 +267,37 @@ def _explain_sequences(folder: Path, codes: np.ndarray, y: np.ndarray, outputs: 
     sites = pd.DataFrame({"id": [f"peak{i}" for i in chosen], "start": 36, "end": 50, "strand": "+", "score": 3.2})
     sites = sites.assign(motif=np.where(y[chosen, 0] > 0.5, "seqlets1", ""), **output)
     sites.to_csv(target / "seqlets.tsv", sep="\t", index=False)
-    np.savez(
-        target / "attributions.npz",
-        change=-attributions,
-        delta=np.full(len(chosen), 2e-6),
-        output=np.zeros(len(chosen), int),
-        method=np.array("deeplift"),
-        id=np.array([f"peak{i}" for i in chosen]),
-        codes=codes[chosen],
-        attributions=attributions,
-        probability=(0.1 + 0.8 * (y[chosen, 0] > 0.5)),
-        target=y[chosen],
+    sites[sites["motif"] != ""].to_csv(target / "example_sites.tsv", sep="\t", index=False)
+    explained = {
+        "delta": np.full(len(chosen), 2e-6),
+        "output": np.zeros(len(chosen), int),
+        "method": np.array("deeplift"),
+        "id": np.array([f"peak{i}" for i in chosen]),
+        "codes": codes[chosen],
+        "attributions": attributions,
+        "probability": (0.1 + 0.8 * (y[chosen, 0] > 0.5)),
+        "target": y[chosen],
+    }
+    np.savez(target / "attributions.npz", change=-attributions, **explained)
+    np.savez(target / "mistakes.npz", kind=np.where(y[chosen, 0] > 0.5, "under", "over"), **explained)
+    _on_genome(target, explained, y[chosen], outputs)
+
+
+def _on_genome(target: Path, explained: dict[str, np.ndarray], y: np.ndarray, outputs: list) -> None:
+    """Write predictions and views of the explained examples, every other one on the reverse strand."""
+    start = np.array([500 * int(name.removeprefix("peak")) for name in explained["id"]])
+    table = pd.DataFrame({"id": explained["id"], "chrom": "chrIV", "start": start, "end": start + 101})
+    table["strand"] = np.where(np.arange(len(table)) % 2, "-", "+")
+    for k, name in enumerate(outputs):
+        target_name, predicted = (f"{what}:{name}" if len(outputs) > 1 else what for what in ("target", "prediction"))
+        table[target_name], table[predicted] = y[:, k], explained["probability"]
+    table.to_csv(target / "predictions.tsv", sep="\t", index=False)
+    row = ["predictions.bed", "predictions", len(table), "3 more have no genome coordinates"]
+    pd.DataFrame([row], columns=["file", "content", "number", "note"]).to_csv(
+        target / "files.tsv", sep="\t", index=False
     )
+    at = start[:2, None] + np.arange(-150, 250, 2)
+    np.savez(target / "genome_view.npz", id=explained["id"][:2], at=at, prediction=np.full(at.shape, 0.3))
 
 
 def _discs(rng: np.random.Generator, size: int, count: int) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Logos: letters have the heights and positions given by the numbers."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from matplotlib.figure import Figure
 
-from biocnn.report.logo import COLOURS, draw_attributions, draw_letters, heights, present
+from biocnn.report.logo import COLOURS, draw_attributions, draw_letters, heights, present, small_logo
 
 
 @pytest.fixture
@@ -74,3 +76,19 @@ def test_attributions_show_the_present_base(axes):
 def test_attributions_of_zero_draw_an_empty_track(axes):
     draw_attributions(axes, np.zeros(5, np.uint8), np.zeros((4, 5)))
     assert not axes.patches
+
+
+@pytest.mark.parametrize("alphabet", ["ACGT", "ACGU"])
+def test_small_logos_are_aligned_and_have_the_heights_of_the_motif(alphabet: str) -> None:
+    pfm = 0.01 + 0.96 * np.eye(4)[[0, 3, 2]]
+    svg = small_logo([(pfm, 0), (pfm[1:], -2)], alphabet, "x", 'one & "two"')
+    assert 'aria-label="one &amp; &quot;two&quot;"' in svg
+    assert 'viewBox="0 0 40 52"' in svg  # five columns of two logos
+    uses = re.findall(r'href="#x-(\w)" transform="translate\(([\d.]+) ([\d.]+)\) scale\(([\d.]+) ([\d.]+)\)"', svg)
+    found = sorted((float(y), float(x), letter, float(height)) for letter, x, y, _, height in uses)
+    last = alphabet[3]
+    assert [(y, x, letter) for y, x, letter, _ in found] == [
+        (25, 16.3, "A"), (25, 24.3, last), (25, 32.3, "G"), (51, 0.3, last), (51, 8.3, "G"),
+    ]  # fmt: skip
+    bits = heights(pfm).max()
+    assert found[0][3] == pytest.approx(24 * bits / 2, rel=0.01)

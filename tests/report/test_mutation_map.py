@@ -1,11 +1,16 @@
 """Mutation maps: letters and cells show the numbers, a variant is framed, and long sequences are cropped around it."""
 
+import re
+from html import escape
+
 import numpy as np
 import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
 
-from biocnn.report.mutation_map import importance, mutation_maps, shown
+from biocnn.report.figures import Gallery
+from biocnn.report.headline import number
+from biocnn.report.mutation_map import hints, importance, mutation_maps, shown
 
 
 def example(length: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -60,3 +65,22 @@ def test_unknown_bases_and_flat_sequences_are_drawn() -> None:
     titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
     assert {"one", "two"} <= set(titles)
     assert "Change of\nthe log rate" in {axes.get_ylabel() for axes in figure.axes}
+
+
+def test_cells_of_the_page_have_words_in_their_place(tmp_path) -> None:
+    codes, change = example(12)
+    codes[5] = 4
+    figure = mutation_maps([codes], [change], [""], "ACGU", "logit")
+    words = hints([codes], [change], "ACGU", [("chr2", 99, 111, "-")])
+    page = Gallery(tmp_path).add("map", figure, "alt", "caption", hints=words).source
+    cells = re.findall(r'<path d="M([\d.]+) ([\d.]+)h[^"]+" fill="(#\w+)"><title>([^<]+)</title></path>', page)
+    assert [escape(word) for word in words["map-0"]] == [title for *_, title in cells]
+    assert len({x for x, *_ in cells}) == 12
+    assert len({y for _, y, *_ in cells}) == 4
+    assert words["map-0"][0].startswith(f"chr2:111 (−) {'ACGU'[codes[0]]}")
+    assert words["map-0"][11].startswith("chr2:100 (−)")
+    assert words["map-0"][2 * 12 + 5] == f"chr2:106 (−) N>G {number(change[2, 5])}"
+    assert hints([codes], [change], "ACGU", [None])["map-0"][3].startswith("position 4 ")
+    reddest = max(range(48), key=lambda i: change.flat[i])
+    assert int(cells[reddest][2][1:3], 16) > int(cells[reddest][2][5:7], 16), "increases are red"
+    assert "<title>" not in (tmp_path / "map.svg").read_text()

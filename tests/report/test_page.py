@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from simulated_results import RUNS, coarse, undrawn, write_images, write_model, write_sequences
 from tiny import experiment
 
+from biocnn.io.meme import read_meme
 from biocnn.report import sections, write_report
 from biocnn.report.blocks import Picture, short, wrapped
 from biocnn.report.drawing import as_svg as SVG
@@ -90,9 +91,12 @@ def test_the_page_is_complete_and_self_contained(report):
 
 def test_every_figure_is_also_a_file(report):
     folder, _, text = report
-    names = {path.name for path in (folder / "figures").iterdir()}
-    assert all(f'href="figures/{name}"' in text for name in names - {"thumbnail.png"})
-    assert {path.suffix for path in (folder / "figures").iterdir()} <= {".png", ".svg"}
+    files = [path for path in (folder / "figures").rglob("*") if path.is_file()]
+    names = {path.relative_to(folder / "figures").as_posix() for path in files}
+    shown = {name for name in names if not name.startswith("motifs/")}  # each is linked in a table of at most 12
+    assert all(f'href="figures/{name}"' in text for name in shown - {"thumbnail.png"})
+    assert set(re.findall(r'href="figures/(motifs/[^"]+)"', text)) <= names
+    assert {path.suffix for path in files} <= {".png", ".svg", ".meme"}
     assert "thumbnail.png" in names
 
 
@@ -153,7 +157,7 @@ def test_names_from_data_are_plain_text_in_figures(tmp_path, make, task, monkeyp
     monkeypatch.setattr("biocnn.report.figures.as_svg", lambda figure, *how: drawn.append(figure) or SVG(figure, *how))
     folder = tmp_path / "odd"
     settings = make(folder, task)
-    archives = [*folder.glob("explain/[ac]*.npz"), *folder.glob("decided.npz")]
+    archives = [*folder.glob("explain/[acgm]*.npz"), *folder.glob("decided.npz")]
     for path in [folder / "dataset/facts.json", *folder.rglob("*.tsv"), *archives]:
         renamed(path, odd)
     with coarse():
@@ -284,10 +288,10 @@ def test_without_motifs_the_report_says_so(tmp_path):
 
 
 def test_motifs_are_shown_with_their_output_and_only_in_examples_of_it(tmp_path, monkeypatch):
-    drawn = []
+    drawn = {}
 
-    def add(self, name, figure, alt, caption):
-        drawn.append(figure)
+    def add(self, name, figure, alt, caption, hints=None):
+        drawn[name] = figure, hints
         return Picture(name, "", alt, caption, 900)
 
     monkeypatch.setattr(Gallery, "add", add)
@@ -297,11 +301,62 @@ def test_motifs_are_shown_with_their_output_and_only_in_examples_of_it(tmp_path,
     output = np.arange(len(archive["id"])) % 2
     np.savez(results.folder / "explain" / "attributions.npz", **archive | {"output": output})
     blocks = explanation(results, settings, Gallery(tmp_path)).blocks
-    words = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
+    words = {name: [text.get_text() for text in figure.findobj(Text)] for name, (figure, _) in drawn.items()}
     labelled = ((archive["target"][:, 0] > 0.5) & (output == 0))[:6].sum()
-    assert [word.startswith("seqlets1 (REB1)") for word in words].count(True) == labelled > 0
-    assert "one: seqlets1, 812 sites" in words
-    assert next(block for block in blocks if block.kind == "table").header[:2] == ["Motif", "Output"]
+    assert [word.startswith("seqlets1 (REB1)") for word in words["attributions"]].count(True) == labelled > 0
+    assert "one: seqlets1, 812 sites" in words["seqlet_motifs"]
+    header = next(block for block in blocks if block.kind == "table").header
+    assert header[:5] == ["Motif", "Logo", "Best match", "q", "Output"]
+
+
+def test_places_are_those_of_the_genome_in_views_and_mutation_maps(tmp_path, monkeypatch):
+    drawn = {}
+
+    def add(self, name, figure, alt, caption, hints=None):
+        drawn[name] = figure, hints, caption
+        return Picture(name, "", alt, caption, 900)
+
+    monkeypatch.setattr(Gallery, "add", add)
+    settings = write_sequences(tmp_path / "one")
+    results = Results(tmp_path / "one")
+    section = explanation(results, settings, Gallery(tmp_path))
+    codes = np.load(results.folder / "explain" / "attributions.npz")["codes"].astype(int)
+    (first, forward), (second, backward) = zip([560, 561], codes[:2], strict=True)
+    letters = ["ACGT"[code] for code in (forward[0], backward[0])]
+    maps = drawn["mutation_maps"][1]
+    starts = [maps[name][row * 101] for name, code in (("map-0", forward), ("map-1", backward)) for row in [code[0]]]
+    assert starts == [f"chrIV:{500 * first + 1:,} {letters[0]}", f"chrIV:{500 * second + 101:,} (−) {letters[1]}"]
+    assert all(f" {letters[0]}>" in maps["map-0"][row * 101] for row in range(4) if row != forward[0])
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in drawn["genome_view"][0].axes]
+    assert titles[::2] == [f"chrIV:{500 * i + 1:,}–{500 * i + 101:,}" for i in (first, second)]
+    targets = np.load(results.folder / "explain" / "attributions.npz")["target"][:, 0] > 0.5
+    positives = targets.sum()
+    assert (
+        f"0 of the {40 - positives} negatives and in {positives} of the {positives} positives" in drawn["mistakes"][2]
+    )
+    listed = next(block for block in section.blocks if block.kind == "table" and "browsers" in block.caption)
+    assert listed.rows == [["explain/predictions.bed", "predictions", "40", "3 more have no genome coordinates"]]
+
+
+def test_motifs_are_drawn_above_their_match_and_written_as_files(tmp_path):
+    settings = write_sequences(tmp_path / "one")
+    results = Results(tmp_path / "one")
+    with undrawn():
+        blocks = explanation(results, settings, Gallery(tmp_path / "figures")).blocks
+    seqlets, kernels = (block for block in blocks if block.kind == "table" and "Logo" in block.header)
+    logo = seqlets.rows[0][1]
+    assert logo.links == [("SVG", "figures/motifs/seqlets1.svg"), ("MEME", "figures/motifs/seqlets1.meme")]
+    assert 'aria-label="Logo of seqlets1 above REB1"' in logo.svg
+    assert kernels.rows[0][0] == "kernel0\nand 1 similar; like seqlets1"
+    assert [row[2].split("\n")[0] for row in kernels.rows] == ["REB1", *["no match"] * 6]
+    assert kernels.rows[1][1].svg.count("<g fill") <= 4
+    names = {path.name for path in (tmp_path / "figures" / "motifs").iterdir()}
+    assert names == {f"{name}.{kind}" for name in ("seqlets1", "kernel0", *(f"kernel{i}" for i in range(2, 8)))
+                     for kind in ("svg", "meme")}  # fmt: skip
+    every = read_meme(results.folder / "explain" / "motifs.meme")
+    (alone,) = read_meme(tmp_path / "figures" / "motifs" / "kernel3.meme").values()
+    np.testing.assert_array_equal(alone.pfm, every["kernel3"].pfm)
+    assert alone.nsites == every["kernel3"].nsites
 
 
 @undrawn()

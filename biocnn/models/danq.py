@@ -33,8 +33,10 @@ class DanQ(SequenceNetwork):
         Width of the hidden layer; 0 for none.
     dropout
         Dropout probability before the last layer.
-    strands, combine
-        See ``SequenceNetwork``.
+    strands
+        ``both`` also reads the reverse complement of DNA. None: single, unless decided from the data.
+    combine
+        How the logits of the two strands are combined.
 
     Raises
     ------

@@ -50,17 +50,16 @@ def rows(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text().splitlines()]
 
 
-def test_same_seed_same_bytes_other_seed_other_bytes(
-    sequences: Path, nuclei: Path, cells: Path, tmp_path: Path
-) -> None:
-    simulate_cells(tmp_path / "again_cells", 1)
-    simulate_sequences(tmp_path / "again", 1)
-    simulate_nuclei(tmp_path / "again_nuclei", 1)
-    simulate_sequences(tmp_path / "other", 2)
-    assert digest(tmp_path / "again") == digest(sequences)
-    assert digest(tmp_path / "again_nuclei") == digest(nuclei)
-    assert digest(tmp_path / "again_cells") == digest(cells)
-    assert digest(tmp_path / "other")["genome.fa"] != digest(sequences)["genome.fa"]
+def test_same_seed_same_bytes_other_seed_other_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONTIGS", "PLATES", "IMAGES_PER_PLATE", "NEW_IMAGES", "SLIDES", "FIELDS"):
+        monkeypatch.setattr(f"biocnn.workflow.simulate.{name}", 2 if name == "SLIDES" else 1)  # the last slide is new
+    for simulate in (simulate_sequences, simulate_nuclei, simulate_cells):
+        found = {}
+        for folder, seed in (("one", 1), ("again", 1), ("other", 2)):
+            simulate(tmp_path / simulate.__name__ / folder, seed)
+            found[folder] = digest(tmp_path / simulate.__name__ / folder)
+        assert found["again"] == found["one"]
+        assert found["other"] != found["one"]
 
 
 def test_the_genome_resembles_the_human_one(sequences: Path) -> None:

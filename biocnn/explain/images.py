@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from biocnn.core.files import atomic
 from biocnn.explain.cam import grad_cam
+from biocnn.io.display import display
 from biocnn.tasks import Task
 
 # Maximum number of pixels along each axis; larger images are cropped to their centre.
@@ -119,19 +120,9 @@ def coloured(image: np.ndarray) -> bool:
 
 
 def picture(plane: np.ndarray) -> np.ndarray:
-    """Return (H, W) or (H, W, 3), uint8, of a plane (C, H, W).
-
-    8-bit colours are unchanged; each channel of others is scaled from its 1st to its 99.8th percentile.
-    """
-    if coloured(plane):
-        return np.moveaxis(plane, 0, -1)
-    space = (1, 2)
-    low, high = np.percentile(plane, (1, 99.8), axis=space, keepdims=True)
-    stretched = np.clip((plane - low) / np.maximum(high - low, 1e-12), 0, 1)
-    pixels = np.rint(255 * stretched).astype(np.uint8)
-    if len(pixels) == 1:
-        return pixels[0]
-    return np.moveaxis(np.pad(pixels[:3], ((0, max(0, 3 - len(pixels))), (0, 0), (0, 0))), 0, -1)
+    """Return (H, W) or (H, W, 3), uint8, of a plane (C, H, W), in the colours of ``biocnn.io.display``."""
+    pixels = np.rint(255 * display(plane)).astype(np.uint8)
+    return pixels[..., 0] if len(plane) == 1 else pixels
 
 
 def canvas(arrays: list[np.ndarray]) -> np.ndarray:

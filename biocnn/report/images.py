@@ -85,7 +85,8 @@ def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure
     figure = new_figure(2 * size + 0.15 * (1 + max(title.count("\n") for title in titles)))
     grid = figure.subplots(2, len(images), squeeze=False)
     for (top, bottom), image, cam, title in zip(grid.T, images, maps, titles, strict=True):
-        channels = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+        # Three channels, because a grey one would be stretched again.
+        channels = image[None].repeat(3, axis=0) if image.ndim == 2 else np.moveaxis(image, -1, 0)
         show(top, channels, title)
         show(bottom, channels)
         shown = bottom.imshow(np.clip(cam, 0, 1), cmap="magma", vmin=0, vmax=1, alpha=0.6, interpolation="bilinear")

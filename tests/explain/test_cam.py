@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from biocnn.core.errors import InputError
 from biocnn.explain import explain_images, grad_cam, write_images
 from biocnn.explain.cam import default_layer
-from biocnn.explain.images import ImageExplanation
+from biocnn.explain.images import ImageExplanation, picture
+from biocnn.io.display import display
 from biocnn.tasks import Task
 
 
@@ -300,3 +301,11 @@ def test_no_images_give_an_empty_file(tmp_path) -> None:
     write_images(tmp_path, explained(Bright(), [], [], made("classes", "dark", "bright")))
     with np.load(tmp_path / "cam.npz") as stored:
         assert len(stored["id"]) == 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_explained_images_have_the_colours_of_all_others(channels: int, dtype: type) -> None:
+    plane = np.random.default_rng(0).integers(0, 250, (channels, 20, 30)).astype(dtype)
+    found, wanted = picture(plane), np.rint(255 * display(plane)).astype(np.uint8)
+    np.testing.assert_array_equal(found if channels > 1 else found[..., None].repeat(3, axis=2), wanted)

@@ -44,6 +44,8 @@ def write_arrays(
     settings
         Settings of the reader, which are not checked here.
     """
+    if isinstance(x, str) or not hasattr(x, "__len__"):
+        raise InputError(f"x: one {type(x).__name__}", f"give a list: sequences are {CODES}; images: {IMAGES}")
     table = pd.DataFrame({"id": np.arange(len(x))}).astype(str)
     for name, values in columns.items():
         if values is not None:
@@ -52,7 +54,7 @@ def write_arrays(
     if covariates is not None:
         given = pd.DataFrame(covariates).reset_index(drop=True)
         _check_number("covariates", len(given), len(x))
-        table = table.join(given)
+        table = _joined(table, given, "covariates")
         found["covariates"] = list(given.columns)
     texts = letters_of(x)
     if texts is None:
@@ -68,6 +70,8 @@ def write_arrays(
 
 def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, settings: dict[str, Any]) -> dict[str, Any]:
     if y is None:
+        if {*table} != {"id", "sequence"}:
+            raise InputError("y: is missing", "groups, splits and covariates need it, because negatives have none")
         path = folder / "examples.fa"
         path.write_text("".join(f">{id}\n{text}\n" for id, text in zip(table["id"], table["sequence"], strict=True)))
         return {"name": "Sequences", "sequences": path, **settings}
@@ -79,8 +83,6 @@ def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, setting
         )
     targets = _targets(y, len(table))
     kinds = {name: given_as or _kind(column, of_images=False) for name, column in targets.items()}
-    if kinds.keys() & set(table):
-        raise InputError(f"y: a target called {min(kinds.keys() & set(table))!r}", "give it another name")
     several = len(set(kinds.values())) > 1
     if not several and CLASS in kinds.values():
         raise InputError(
@@ -88,7 +90,7 @@ def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, setting
             "give a column of 0 and 1 for each class, for example pandas.get_dummies(y); of two classes, only one, "
             "which says what 1 means: y == 'bound'",
         )
-    table.join(targets).to_csv(folder / TABLE, sep="\t", index=False, na_rep="NA")
+    _joined(table, targets, "y").to_csv(folder / TABLE, sep="\t", index=False, na_rep="NA")
     named = {"table": folder / TABLE, "targets": kinds if several else [*kinds]}
     return {"name": "Sequences", **named, **settings}
 
@@ -119,7 +121,7 @@ def _images(
     else:
         targets = _targets(y, len(table), classes=settings.get("classes"))
         settings = _of_vectors(targets, given_as) | settings
-        table, reader = table.join(targets), "LabelledImages"
+        table, reader = _joined(table, targets, "y"), "LabelledImages"
     table.to_csv(folder / TABLE, sep="\t", index=False)
     return {"name": reader, "table": folder / TABLE, **settings}
 
@@ -272,6 +274,13 @@ def _column(name: str, values: Any, number: int) -> pd.Series:
     found = pd.Series(list(values), dtype=object)
     _check_number(name, len(found), number)
     return found
+
+
+def _joined(table: pd.DataFrame, more: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Add columns to a table."""
+    if twice := sorted({*map(str, more)} & {*table}):
+        raise InputError(f"{name}: a column {twice[0]!r}, which has another meaning", "give it another name")
+    return table.join(more)
 
 
 def _check_number(name: str, number: int, wanted: int) -> None:

@@ -104,6 +104,9 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
     [
         (TEXT, ["yes", "no"] * 30, {}, "y: classes of sequences are words", "y == 'bound'"),
         (TEXT, np.arange(60), {}, "y: whole numbers", "task='regression'"),
+        ("ACGT", Y, {}, "x: one str", "give a list"),
+        (TEXT, {"id": Y}, {}, "y: a column 'id'", "another name"),
+        (TEXT, None, {"groups": Y}, "y: is missing", "groups"),
         (TEXT, Y[:-1], {}, "y: 59 for 60 examples", "same order"),
         (TEXT, CODES, {}, "more than 32 columns|y: whole numbers", ""),
         ([*TEXT[:-1], "ACGX"], Y, {}, r"x\[59\]: 'X' at position 4 is not a base", "allowed"),

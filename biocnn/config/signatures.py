@@ -88,7 +88,8 @@ def declared(path: str) -> Declared:
     summary, entries = _described(definition)
     for key in entries.keys() & found.keys():
         found[key] = found[key]._replace(description=entries[key])
-    return Declared(summary, found, complete)
+    required_first = sorted(found, key=lambda key: found[key].default is not None)
+    return Declared(summary, {key: found[key] for key in required_first}, complete)
 
 
 def _last_name(node: ast.expr) -> str:

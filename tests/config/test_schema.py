@@ -187,10 +187,10 @@ class Decorated:
     ("name", "settings", "complete"),
     [
         ("Inherits", {"path": ..., "folder": "here", "least": 1}, True),
-        ("PassesOn", {"least": 2, "path": ..., "folder": "here"}, True),
+        ("PassesOn", {"path": ..., "least": 2, "folder": "here"}, True),
         ("Alone", {"own": 1}, True),
         ("Generated", {"own": 1, "far": None}, True),
-        ("Deeper", {"own": 1, "far": None, "path": ..., "folder": "here", "least": 1}, True),
+        ("Deeper", {"path": ..., "own": 1, "far": None, "folder": "here", "least": 1}, True),
         ("Unknown", {}, False),
         ("TakesAny", {}, False),
         ("takes_any", {"own": 1}, False),
@@ -204,7 +204,7 @@ def test_settings_are_inherited_where_python_passes_them_on(
     (folder / "my_bases.py").write_text("@dataclass\nclass Far:\n    far: int | None = None\n")
     schema = settings_schema(f"my_readers:{name}")
     found = {key: ... if field.is_required() else field.default for key, field in schema.model_fields.items()}
-    assert list(found.items()) == [("name", ...), *settings.items()]  # its own first
+    assert list(found.items()) == [("name", ...), *settings.items()]  # required ones first, then its own
     kind = "augment" if name.islower() else "data"
     given = {key: "a" for key in settings if settings[key] is ...}
     with pytest.raises(InputError, match=r"^here\.other: unknown key") as caught:

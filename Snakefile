@@ -6,21 +6,39 @@ snakemake --cores 2 --config data_root=DIR experiments=[reb1,abf1]
 
 from pathlib import Path
 
+from snakemake.utils import min_version
+
 from biocnn.core.interrupt import interrupt_once
 from biocnn.workflow.closing import Closing
-from biocnn.workflow.rules import open_workflow
+from biocnn.workflow.cluster import check_requests
+from biocnn.workflow.resources import take_turns
+from biocnn.workflow.rules import open_workflow, refuse_containers
 
 if Path("config/config.yaml").is_file():  # optional in another working folder
 
     configfile: "config/config.yaml"
 
 
-# Only used with --sdm; conda then builds environment.yml in it.
+# For catalogues and --lint, which ask for one; biocnn comes from the environment that Snakemake runs in.
 container: "docker://condaforge/miniforge3:25.3.0-3"
 
 
+min_version("9.0")
+refuse_containers(workflow)
 W = open_workflow(config, workflow.basedir, workflow.is_main_process)
 CLOSING = Closing(workflow, W.products)
+take_turns(workflow)
+shell.prefix(W.attempt)
+
+
+resource_scopes:
+    in_group="local",
+
+
+# Too short for jobs of their own; only the demonstrations are simulated.
+localrules:
+    simulate,
+    summary,
 
 
 wildcard_constraints:
@@ -52,6 +70,7 @@ rule all:
 
 
 onstart:
+    check_requests(workflow)
     interrupt_once()
     W.freeze()
 

@@ -3,6 +3,7 @@
 import atexit
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import groupby
@@ -10,12 +11,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TextIO
 
-KILLED = re.compile(r"^.*(?:slurmstepd.*(?:memory|oom)|OUT_OF_MEMORY|exit status 137\b).*$", re.MULTILINE)
-# The step and the log of a failed job, on this machine and on any; the latter is not in logs with --quiet rules.
-FAILED = (
-    re.compile(r"^Command '.*biocnn (\w+) .* tee (?:-i )?(\S+)' returned non-zero", re.MULTILINE),
-    re.compile(r"^Error in rule (\w+):\n(?:    .*\n)*?    log: ([^,\n]+?)(?:, .*)? \(check log", re.MULTILINE),
-)
+from biocnn.workflow.attempts import MEMORY, NODE, STATES, TIME, Attempt, last_attempt, state_of
+from biocnn.workflow.resources import NEEDS
+
+# The log and the step of a failed job on this machine; and what is told of one on any, but not with --quiet rules.
+FAILED = re.compile(r"^Command '.*attempt (\S+) \d+ \d+ .*?biocnn (\w+) .*' returned non-zero", re.MULTILINE)
+TOLD = re.compile(r"^ *Error in rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+LOG = re.compile(r"^ +log: ([^,\n]+?)(?:, .*)? \(check log", re.MULTILINE)
+MESSAGE = re.compile(r"^ +message: (?!None$)(.+)", re.MULTILINE)
+JOB = re.compile(r"^ +external_jobid: (\d+)", re.MULTILINE)
 MOST = 5  # failed jobs that are shown
 TAIL = 5  # lines of a log without a message of biocnn
 
@@ -33,6 +37,7 @@ class Closing:
 
     def __init__(self, workflow: Any, products: Callable[[], dict[str, list[str]]]) -> None:
         self.products, self.logs = products, workflow.logger_manager.get_logfile
+        self.started = time.time()
         self.absolute = workflow.overwrite_workdir is not None
         if workflow.is_main_process:
             at_end(self._unchanged)
@@ -43,7 +48,7 @@ class Closing:
 
     def failures(self, logs: Iterable[str]) -> None:
         """End with the causes of failures."""
-        at_end(lambda: failures(logs, self.absolute), sys.stderr)
+        at_end(lambda: failures(logs, self.absolute, self.started), sys.stderr)
 
     def _headlines(self) -> str:
         return headlines(self.products(), "results/summary.tsv", "results/index.html", self.absolute)
@@ -93,44 +98,70 @@ def headlines(products: dict[str, list[str]], tsv: str, page: str, absolute: boo
     return "\n".join(["", *lines, f"Reports: {_seen(page, absolute)}"])
 
 
-def failures(logs: Iterable[str], absolute: bool = False) -> str:
+def failures(logs: Iterable[str], absolute: bool = False, started: float = 0.0) -> str:
     """Return why jobs failed, from Snakemake's logs: the message at the end of each job's log; "" if none failed.
 
-    ``absolute`` as in ``headlines``.
+    Parameters
+    ----------
+    logs
+        Snakemake's logs.
+    absolute
+        As in ``headlines``.
+    started
+        When the invocation started, as ``time.time``; attempts that ended earlier belong to others.
     """
-    logs = list(logs)
-    texts = "\n".join(map(_text, logs))
-    steps = {log: step for pattern in FAILED for step, log in pattern.findall(texts)}
-    found = [_failure(step, log, absolute) for log, step in steps.items()]
+    text = "\n".join(map(_text, logs))
+    jobs = {log: (step, "") for log, step in FAILED.findall(text)}
+    for step, block in TOLD.findall(text):
+        if log := LOG.search(block):
+            jobs[log[1]] = (step, block)
+    found = list(filter(None, (_failure(step, log, block, absolute, started) for log, (step, block) in jobs.items())))
     if len(found) > MOST:
         found[MOST:] = [f"... and {len(found) - MOST} more jobs failed"]
-    return "\n".join(["", *found, *filter(None, [memory_advice(logs)])]) if found else memory_advice(logs)
+    return "\n".join(["", *found]) if found else ""
 
 
-def _failure(step: str, log: str, absolute: bool) -> str:
-    """Return the last message in the log of a job, with its remedy; else the last lines."""
-    lines = _text(log).rstrip().splitlines()
-    starts = [i for i, line in enumerate(lines) if re.match(r"biocnn \w+: ", line)]
-    told = lines[starts[-1] :] if starts else [f"biocnn: {step} failed without a message", *lines[-TAIL:]]
-    return "\n".join([f"{_seen(log, absolute)}:", *told])
+def _failure(step: str, log: str, block: str, absolute: bool, started: float) -> str:
+    """Return the last message in the log of a job, with its remedy, or its last lines; then what stopped it.
 
-
-def memory_advice(logs: Iterable[str]) -> str:
-    """Return advice if a job was killed because it ran out of memory; "" if Snakemake's logs report none.
-
-    SLURM's plugin for Snakemake reports such a job as failed, without a reason, which is in the job's own log.
+    "" for a job that succeeded later, or was not reached in its group.
     """
-    texts = [_text(path) for path in logs]
-    jobs = {path for text in texts for path in re.findall(r"(?:log: |, )([^,\n]*/slurm_logs/[^,\n]*?\.log)", text)}
-    told = [(found[0].strip(), text) for text in [*texts, *map(_text, jobs)] if (found := KILLED.search(text))]
-    if not told:
+    attempt = last_attempt(Path(log))
+    if attempt and attempt.path.stat().st_mtime < started:
+        attempt = None
+    if attempt and attempt.status == 0:
         return ""
-    rules = dict.fromkeys(rule for _, text in told for rule in re.findall(r"Error in rule (\w+)", text))
-    return (
-        f"biocnn: a job was killed, most likely because it ran out of memory: {told[0][0]}\n"
-        f"  on a cluster, request more: --set-resources {' '.join(f'{rule}:mem_mb=16000' for rule in rules)}\n"
-        "  on this machine, run fewer jobs at once (--cores), or reduce memory in training (train.memory_gb)"
-    )
+    text, job, refused = attempt.text if attempt else _text(log), JOB.search(block), MESSAGE.search(block)
+    cause = attempt.cause if attempt else STATES.get(state_of(job[1]), "") if job else ""
+    if not (attempt or text) and block.startswith(" " * 8):  # in a group
+        return ""
+    lines = text.rstrip().splitlines()
+    starts = [i for i, line in enumerate(lines) if re.match(r"biocnn \w+: ", line)]
+    told = lines[starts[-1] :] if starts else [] if cause else [f"biocnn: {step} failed without a message"]
+    told += [] if starts else lines[-TAIL:] if lines else [refused[1]] if refused else []
+    seen = str(attempt.path) if attempt and not Path(log).exists() else log
+    return "\n".join([f"{_seen(seen, absolute)}:", *told, *(_remedy(step, cause, attempt) if cause else ())])
+
+
+def _remedy(step: str, cause: str, attempt: Attempt | None) -> list[str]:
+    """Return what stopped a step from outside, and what to do."""
+    mem_mb, minutes, node = (attempt.mem_mb, attempt.minutes, attempt.node) if attempt else (4000, 60, "a node")
+    state = state_of(attempt.job) if attempt else ""
+    known = f" (SLURM: {state})" if STATES.get(state) == cause else ""
+    if cause == MEMORY:
+        how = f"ran out of memory{known}" if known else "was killed, most likely because it ran out of memory"
+        return [
+            f"biocnn: {step} {how}; it had requested {mem_mb} MB",
+            f"  on a cluster, request more: --set-resources {step}:mem_mb={2 * mem_mb}",
+            "  on this machine, run fewer jobs at once (--cores), or reduce memory in training (train.memory_gb)",
+        ]
+    if cause == TIME:
+        longer = f"--set-resources {step}:runtime={2 * minutes} requests more time"
+        again = f"start again: it resumes; {longer}" if NEEDS[step].resumes else longer
+        return [f"biocnn: {step} reached its time limit of {minutes} minutes{known}", f"  {again}"]
+    if cause == NODE:
+        return [f"biocnn: {node} failed while {step} ran{known}", "  start again; a training resumes"]
+    return [f"biocnn: {step} was stopped: preempted, or cancelled{known}", "  start again; a training resumes"]
 
 
 def _seen(path: str, absolute: bool) -> str:

@@ -15,8 +15,10 @@ from biocnn.config.experiment import Experiment, load, read_frozen
 from biocnn.config.registry import input_of, tasks_for
 from biocnn.config.settings import Settings
 from biocnn.core.errors import Collector, Faults, InputError, nearest
+from biocnn.workflow.cluster import largest
 from biocnn.workflow.contents import Contents
 from biocnn.workflow.naming import check_name, flow
+from biocnn.workflow.resources import Resources, size_mb
 
 RESULTS = Path("results")
 DEMO = RESULTS / "demo"
@@ -60,8 +62,13 @@ class Workflow:
         # The command, not `-m biocnn.workflow.cli`, which would let files of the working folder shadow packages.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
         self.train_command = several.split() if self.gpus > 1 else ["biocnn"]
+        # Before each shell line; braces are Snakemake's placeholders.
+        script = shlex.quote(str(Path(__file__).with_name("attempt.sh"))).replace("{", "{{").replace("}", "}}")
+        self.attempt = f"set -euo pipefail; source {script}; "
+        self.resources = Resources(self.data_mb, largest)
         self.begins, self.contents = begins, Contents()
         self.names: list[str] = []
+        self._data_mb: dict[str, float] = {}  # by experiment
         self.experiments: dict[str, Experiment] = {} if begins else _Frozen()
         named = config.get("experiments") or []
         for given in named if isinstance(named, list) else [named]:
@@ -190,6 +197,18 @@ class Workflow:
         return lambda wildcards: [
             pattern.format(experiment=wildcards.experiment, run=run) for run in self.runs(wildcards)
         ]
+
+    def data_mb(self, wildcards: Any) -> float:
+        """Return the MB of data of an experiment: as stored, or else of its files; or of the FASTA file of a genome."""
+        if "genome" in dict(wildcards.items()):
+            return size_mb(self._fasta(wildcards)[1])
+        name = getattr(wildcards, "experiment", "")
+        if name and name not in self._data_mb:
+            stored = size_mb(RESULTS / name / "dataset")
+            if not stored:
+                return sum(map(size_mb, {*self.experiments[name].files.values()}))
+            self._data_mb[name] = stored
+        return self._data_mb.get(name, 0)
 
     def threads(self, wildcards: Any) -> int:
         """Return the number of torch threads."""
@@ -332,6 +351,18 @@ def _gpus(given: Any) -> int:
 def _argument(path: Path) -> str:
     """Return a path that cannot be taken for an option."""
     return f"./{path}" if str(path).startswith("-") else str(path)
+
+
+def refuse_containers(workflow: Any) -> None:
+    """Exit with status 2 if rules are to run in containers, which would lack biocnn."""
+    methods = {method.name for method in workflow.deployment_settings.deployment_method}
+    if "APPTAINER" in methods:
+        fault = InputError(
+            "--sdm apptainer: rules need the environment that Snakemake runs in",
+            "leave the option out; to use a container, start Snakemake in one where biocnn is installed",
+        )
+        print(f"biocnn: {fault}", file=sys.stderr)
+        sys.exit(2)
 
 
 def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:

@@ -9,7 +9,7 @@ import pytest
 from biocnn.workflow.closing import failures, headlines
 
 FAILURE = """CalledProcessError in file "dataset.smk", line 53:
-Command 'set -euo pipefail;  biocnn {rule} a.json raw 2>&1 | tee -i {log}' returned non-zero exit status 2.
+Command 'source attempt.sh;  attempt {log} 1500 10 biocnn {rule} a.json raw' returned non-zero exit status 2.
 Error in rule {rule}:
     message: None
     jobid: 3

@@ -11,8 +11,11 @@ rule apply:
         "results/{experiment}/logs/apply.log",
     benchmark:
         "results/{experiment}/benchmarks/apply.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("apply"),
         gpu=W.gpus,
     params:
         settings=W.depends("predict", "apply"),
@@ -20,5 +23,5 @@ rule apply:
         images=W.file("apply.images"),
         config=W.config_of,
     shell:
-        "biocnn predict {input.models:q} {params.images:q} {output:q} --config {params.config:q}"
-        " 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn predict {input.models:q} {params.images:q} {output:q} --config {params.config:q}"

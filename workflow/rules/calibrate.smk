@@ -13,6 +13,7 @@ rule trial:
         "results/{experiment}/benchmarks/calibrate-{fold}-{trial}.tsv"
     threads: W.threads
     resources:
+        **W.resources("trial"),
         gpu=min(W.gpus, 1),
     params:
         # Not calibrate.trials: finished trials are kept if their number increases.
@@ -38,8 +39,9 @@ rule trial:
         # Not declared as output, like the state of rule train.
         state="results/{experiment}/calibrate/{fold}/{trial}.state",
     shell:
-        "biocnn trial {params.config:q} {input.dataset:q} {wildcards.fold:q}-{wildcards.trial:q} {output:q}"
-        " --state {params.state:q} 2>&1 | tee -i {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn trial {params.config:q} {input.dataset:q} {wildcards.fold:q}-{wildcards.trial:q} {output:q}"
+        " --state {params.state:q}"
 
 
 # Trains, too, if the best two candidates are close; it depends on settings through the trials.
@@ -57,11 +59,13 @@ rule calibrate:
         "results/{experiment}/benchmarks/calibrate-{fold}.tsv"
     threads: W.threads
     resources:
+        **W.resources("calibrate"),
         gpu=min(W.gpus, 1),
     params:
         code=W.code("calibrate", "model", "loss", "augment"),
         config=W.config_of,
         state="results/{experiment}/calibrate/{fold}/state",
     shell:
-        "biocnn calibrate {params.config:q} {input.dataset:q} {wildcards.fold:q} {output.table:q} {output.best:q}"
-        " {input.trials:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn calibrate {params.config:q} {input.dataset:q} {wildcards.fold:q} {output.table:q} {output.best:q}"
+        " {input.trials:q} --state {params.state:q}"

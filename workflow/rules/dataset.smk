@@ -8,10 +8,13 @@ rule simulate:
         "results/logs/simulate-{kind}.log",
     benchmark:
         "results/benchmarks/simulate-{kind}.tsv"
+    resources:
+        **W.resources("simulate"),
     params:
         code=W.code("simulate"),
     shell:
-        "biocnn simulate {wildcards.kind:q} {output:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn simulate {wildcards.kind:q} {output:q}"
 
 
 rule genome:
@@ -23,12 +26,15 @@ rule genome:
         "results/logs/genome-{genome}.log",
     benchmark:
         "results/benchmarks/genome-{genome}.tsv"
+    resources:
+        **W.resources("genome"),
     params:
         contents=W.fasta_contents,
         code=W.code("genome"),
         fasta=W.fasta,
     shell:
-        "biocnn genome {params.fasta:q} {output:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn genome {params.fasta:q} {output:q}"
 
 
 rule check:
@@ -43,14 +49,18 @@ rule check:
         "results/{experiment}/logs/check.log",
     benchmark:
         "results/{experiment}/benchmarks/check.tsv"
+    group:
+        "prepare-{experiment}"
+    resources:
+        **W.resources("check"),
     params:
         settings=W.depends("seed", "data"),
         code=W.code("check", "data"),
         config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn check {params.config:q} {output.raw:q} {output.checks:q} --doctor {output.doctor:q} {params.genome:q}"
-        " 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn check {params.config:q} {output.raw:q} {output.checks:q} --doctor {output.doctor:q} {params.genome:q}"
 
 
 rule dataset:
@@ -62,9 +72,14 @@ rule dataset:
         "results/{experiment}/logs/dataset.log",
     benchmark:
         "results/{experiment}/benchmarks/dataset.tsv"
+    group:
+        "prepare-{experiment}"
+    resources:
+        **W.resources("dataset"),
     params:
         settings=W.depends("seed", "data", "split"),
         code=W.code("dataset"),
         config=W.config_of,
     shell:
-        "biocnn dataset {params.config:q} {input:q} {output:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn dataset {params.config:q} {input:q} {output:q}"

@@ -10,12 +10,17 @@ rule baselines:
         "results/{experiment}/logs/baselines.log",
     benchmark:
         "results/{experiment}/benchmarks/baselines.tsv"
+    group:
+        "assess-{experiment}"
+    resources:
+        **W.resources("baselines"),
     params:
         settings=W.depends("augment", "model"),
         code=W.code("baselines", "model", "augment"),
         config=W.config_of,
     shell:
-        "biocnn baselines {params.config:q} {input.dataset:q} {output:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn baselines {params.config:q} {input.dataset:q} {output:q}"
 
 
 rule evaluate:
@@ -35,14 +40,19 @@ rule evaluate:
         "results/{experiment}/logs/evaluate.log",
     benchmark:
         "results/{experiment}/benchmarks/evaluate.tsv"
+    group:
+        "assess-{experiment}"
+    resources:
+        **W.resources("evaluate"),
     params:
         settings=W.depends("metrics"),
         code=W.code("evaluate", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,
     shell:
-        "biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
-        " {output.audit:q} {output.matches:q} {output.decided:q} {output.errors:q} {params.runs:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
+        " {output.audit:q} {output.matches:q} {output.decided:q} {output.errors:q} {params.runs:q}"
 
 
 rule curve:
@@ -57,13 +67,18 @@ rule curve:
         "results/{experiment}/logs/curve.log",
     benchmark:
         "results/{experiment}/benchmarks/curve.tsv"
+    group:
+        "assess-{experiment}"
+    resources:
+        **W.resources("curve"),
     params:
         settings=W.depends("metrics"),
         code=W.code("curve", "model"),
         runs=W.of_shares("results/{experiment}/runs/{run}"),
         config=W.config_of,
     shell:
-        "biocnn curve {params.config:q} {input.dataset:q} {input.metrics:q} {output:q} {params.runs:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn curve {params.config:q} {input.dataset:q} {input.metrics:q} {output:q} {params.runs:q}"
 
 
 rule negatives:
@@ -80,8 +95,11 @@ rule negatives:
         "results/{experiment}/logs/negatives.log",
     benchmark:
         "results/{experiment}/benchmarks/negatives.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("negatives"),
         gpu=W.gpus,
     params:
         settings=W.depends("seed", "data", "metrics"),
@@ -90,5 +108,6 @@ rule negatives:
         config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn negatives {params.config:q} {input.dataset:q} {input.baselines:q} {output:q} {params.runs:q}"
-        " {params.genome:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn negatives {params.config:q} {input.dataset:q} {input.baselines:q} {output:q} {params.runs:q}"
+        " {params.genome:q}"

@@ -14,8 +14,11 @@ rule explain:
         "results/{experiment}/logs/explain.log",
     benchmark:
         "results/{experiment}/benchmarks/explain.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("explain"),
         gpu=W.gpus,
     params:
         settings=W.depends("explain", leave=("explain.likeness",)),
@@ -23,8 +26,8 @@ rule explain:
         config=W.config_of,
         genome=W.genome_option,
     shell:
-        "biocnn explain {input.models:q} {input.dataset:q} {output:q} --config {params.config:q} {params.genome:q}"
-        " 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn explain {input.models:q} {input.dataset:q} {output:q} --config {params.config:q} {params.genome:q}"
 
 
 # Made for the report where explain.likeness is true, and for any run whose folder is asked for.
@@ -38,11 +41,15 @@ rule features:
         "results/{experiment}/logs/features-{run}.log",
     benchmark:
         "results/{experiment}/benchmarks/features-{run}.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("features"),
         gpu=W.gpus,
     params:
         code=W.code("features", "model"),
         config=W.config_of,
     shell:
-        "biocnn features {input.model:q} {input.dataset:q} {output:q} --config {params.config:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn features {input.model:q} {input.dataset:q} {output:q} --config {params.config:q}"

@@ -35,12 +35,17 @@ rule report:
         "results/{experiment}/logs/report.log",
     benchmark:
         "results/{experiment}/benchmarks/report.tsv"
+    group:
+        "assess-{experiment}"
+    resources:
+        **W.resources("report"),
     params:
         settings=W.depends("report"),
         code=W.code("report"),
         config=W.config_of,
     shell:
-        "biocnn report {params.config:q} {output.page:q} {output.figures:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn report {params.config:q} {output.page:q} {output.figures:q}"
 
 
 rule summary:
@@ -55,7 +60,10 @@ rule summary:
         "results/logs/summary.log",
     benchmark:
         "results/benchmarks/summary.tsv"
+    resources:
+        **W.resources("summary"),
     params:
         code=W.code("summary"),
     shell:
-        "biocnn summary {output.tsv:q} {output.page:q} {input.pages:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn summary {output.tsv:q} {output.page:q} {input.pages:q}"

@@ -13,10 +13,12 @@ rule scan:
         "results/{experiment}/benchmarks/scan.tsv"
     threads: W.threads
     resources:
+        **W.resources("scan"),
         gpu=W.gpus,
     params:
         settings=W.depends("scan"),
         code=W.code("scan", "model"),
         config=W.config_of,
     shell:
-        "biocnn scan {input.genome:q} {output:q} {input.models:q} --config {params.config:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn scan {input.genome:q} {output:q} {input.models:q} --config {params.config:q}"

@@ -15,6 +15,7 @@ rule train:
         "results/{experiment}/benchmarks/train-{run}.tsv"
     threads: W.threads
     resources:
+        **W.resources("train"),
         gpu=W.gpus,
     params:
         settings=W.depends(
@@ -40,8 +41,9 @@ rule train:
         # Not declared as output, so that Snakemake keeps it if the job fails or is preempted, and the next attempt resumes.
         state="results/{experiment}/runs/{run}/state",
     shell:
-        "{params.command:q} train {params.config:q} {input.dataset:q} {wildcards.run:q} {output.model:q}"
-        " {output.history:q} {params.chosen:q} --state {params.state:q} 2>&1 | tee -i {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " {params.command:q} train {params.config:q} {input.dataset:q} {wildcards.run:q} {output.model:q}"
+        " {output.history:q} {params.chosen:q} --state {params.state:q}"
 
 
 rule predict:
@@ -54,12 +56,16 @@ rule predict:
         "results/{experiment}/logs/predict-{run}.log",
     benchmark:
         "results/{experiment}/benchmarks/predict-{run}.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("predict"),
         gpu=W.gpus,
     params:
         settings=W.depends("predict"),
         code=W.code("predict", "model"),
         config=W.config_of,
     shell:
-        "biocnn predict {input.model:q} {input.dataset:q} {output:q} --config {params.config:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn predict {input.model:q} {input.dataset:q} {output:q} --config {params.config:q}"

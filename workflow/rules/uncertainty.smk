@@ -14,8 +14,11 @@ rule uncertainty:
         "results/{experiment}/logs/uncertainty.log",
     benchmark:
         "results/{experiment}/benchmarks/uncertainty.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("uncertainty"),
         gpu=W.gpus,
     params:
         settings=W.depends("uncertainty", "apply"),
@@ -23,4 +26,5 @@ rule uncertainty:
         runs=W.of_runs("results/{experiment}/runs/{run}"),
         config=W.config_of,
     shell:
-        "biocnn uncertainty {params.config:q} {input.dataset:q} {input.decided:q} {output:q} {params.runs:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn uncertainty {params.config:q} {input.dataset:q} {input.decided:q} {output:q} {params.runs:q}"

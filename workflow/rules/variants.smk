@@ -12,8 +12,11 @@ rule variants:
         "results/{experiment}/logs/variants.log",
     benchmark:
         "results/{experiment}/benchmarks/variants.tsv"
+    group:
+        "assess-{experiment}"
     threads: W.threads
     resources:
+        **W.resources("variants"),
         gpu=W.gpus,
     params:
         settings=W.depends("seed", "variants"),
@@ -21,5 +24,6 @@ rule variants:
         vcf=W.file("variants.vcf"),
         config=W.config_of,
     shell:
-        "biocnn variants {params.vcf:q} {output:q} {input.models:q} --genome {input.genome:q}"
-        " --config {params.config:q} 2>&1 | tee {log:q}"
+        "attempt {log:q} {resources.mem_mb} {resources.runtime}"
+        " biocnn variants {params.vcf:q} {output:q} {input.models:q} --genome {input.genome:q}"
+        " --config {params.config:q}"

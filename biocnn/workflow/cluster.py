@@ -1,0 +1,154 @@
+"""What the partitions of SLURM offer, and whether the requests of jobs fit, which SLURM itself does not always tell."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, NamedTuple
+
+from biocnn.core.errors import InputError
+from biocnn.workflow.resources import NEEDS, SHORTEST
+
+
+class Partition(NamedTuple):
+    """Nodes of the same kind in a partition.
+
+    Parameters
+    ----------
+    name
+        Name of the partition.
+    default
+        Whether it is used if none is given.
+    minutes
+        Its time limit.
+    mem_mb, cpus, gpus
+        What each node has.
+    """
+
+    name: str
+    default: bool
+    minutes: int
+    mem_mb: int
+    cpus: int
+    gpus: int
+
+
+class Request(NamedTuple):
+    """What a job requests; ``partition`` is "" for SLURM's default."""
+
+    rule: str
+    partition: str
+    minutes: int
+    mem_mb: int
+    cpus: int
+    gpus: int
+
+
+@cache
+def partitions() -> tuple[Partition, ...]:
+    """Return the partitions that are up; none where there is no SLURM."""
+    command = ["sinfo", "--noheader", "--exact", "--format", "%P|%a|%l|%m|%c|%G"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    rows = (line.split("|") for line in told.splitlines() if line.count("|") == 5)
+    return tuple(
+        Partition(name.rstrip("*"), name.endswith("*"), _minutes(limit), _number(memory), _number(cpus), _gpus(gres))
+        for name, state, limit, memory, cpus, gres in rows
+        if state == "up"
+    )
+
+
+def largest() -> tuple[int, int]:
+    """Return the largest memory of a node in MB, and the longest time limit in minutes; unlimited without SLURM."""
+    found = partitions()
+    unlimited = sys.maxsize
+    return max((p.mem_mb for p in found), default=unlimited), max((p.minutes for p in found), default=unlimited)
+
+
+def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[InputError]:
+    """Return a fault for each request that no partition satisfies; such a job would wait for ever or be refused."""
+    faults = []
+    for request in dict.fromkeys(requests):
+        rule = request.rule
+        if rule in NEEDS and NEEDS[rule].resumes and request.minutes < SHORTEST:
+            faults.append(
+                InputError(
+                    f"{rule}: {request.minutes} minutes are too few: the last one is for saving the state",
+                    f"at least --set-resources {rule}:runtime={SHORTEST}",
+                )
+            )
+        wanted = request.partition.split(",") if request.partition else [p.name for p in offered if p.default]
+        named = [p for p in offered if p.name in wanted or not wanted]
+        if offered and not any(_fits(request, p) for p in named):
+            where = f"partition {request.partition}" if request.partition else "SLURM's default partition"
+            faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", _remedy(request, offered)))
+    return faults
+
+
+def check_requests(workflow: Any) -> None:
+    """Exit with status 2 if a job of this invocation requests what no partition of SLURM offers."""
+    if not (workflow.is_main_process and workflow.executor_plugin.name == "slurm"):
+        return
+    faults = unmet(_requests(workflow), partitions())
+    for fault in faults:
+        print(f"biocnn: {fault}", file=sys.stderr)
+    if faults:
+        print("biocnn: nothing was submitted", file=sys.stderr)
+        sys.exit(2)
+
+
+def _requests(workflow: Any) -> Iterable[Request]:
+    dag = workflow.dag
+    jobs = [job for job in dag.needrun_jobs() if not job.is_local]
+    for job in {dag.get_job_group(job) or job for job in jobs}:
+        asked = job.resources
+        values = (asked.get(key) for key in ("runtime", "mem_mb", "_cores", "gpu"))
+        yield Request(
+            f"{job.groupid} ({', '.join(sorted(job.rules))})" if job.is_group() else job.rule.name,
+            str(asked.get("slurm_partition") or ""),
+            *(value if isinstance(value, int) else 0 for value in values),
+        )
+
+
+def _fits(request: Request, partition: Partition) -> bool:
+    return all(getattr(request, key) <= getattr(partition, key) for key in ("minutes", "mem_mb", "cpus", "gpus"))
+
+
+def _words(request: Request) -> str:
+    gpus = f", {request.gpus} GPUs" if request.gpus else ""
+    return f"node for {request.mem_mb} MB, {request.minutes} minutes, {request.cpus} cores{gpus}"
+
+
+def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
+    other = next((p.name for p in offered if _fits(request, p)), "")
+    if other:
+        return f"choose a partition that does: --default-resources slurm_partition={other}"
+    shown = "; ".join(dict.fromkeys(f"{p.name}: {describe(p)}" for p in offered))
+    return f"request less with --set-resources RULE:mem_mb=... or RULE:runtime=...; offered are {shown}"
+
+
+def describe(partition: Partition) -> str:
+    """Return what a node of a partition offers, in words."""
+    gpus = f", {partition.gpus} GPUs" if partition.gpus else ""
+    limit = "no time limit" if partition.minutes == sys.maxsize else f"{partition.minutes} minutes"
+    return f"{partition.cpus} cores, {partition.mem_mb} MB{gpus}, {limit}"
+
+
+def _minutes(limit: str) -> int:
+    """Convert SLURM's days-hours:minutes:seconds to minutes."""
+    if not re.fullmatch(r"(\d+-)?\d+(:\d+)*", limit):
+        return sys.maxsize  # "infinite"
+    days, _, clock = limit.rpartition("-")
+    hours, minutes, _ = ([0, 0, 0] + [int(part) for part in clock.split(":")])[-3:]
+    return 1440 * int(days or 0) + 60 * hours + minutes
+
+
+def _number(text: str) -> int:
+    return int(re.sub(r"\D", "", text) or 0)  # "64000+" where nodes differ
+
+
+def _gpus(gres: str) -> int:
+    return sum(int(number or 1) for number in re.findall(r"\bgpu(?::[^:,()]*[A-Za-z_][^:,()]*)?(?::(\d+))?", gres))

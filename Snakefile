@@ -14,7 +14,8 @@ from biocnn.workflow.cluster import check_requests
 from biocnn.workflow.resources import take_turns
 from biocnn.workflow.rules import open_workflow, refuse_containers
 
-if Path("config/config.yaml").is_file():  # optional in another working folder
+# Optional in another working folder; jobs read what the invocation has frozen.
+if workflow.is_main_process and Path("config/config.yaml").is_file():
 
     configfile: "config/config.yaml"
 

@@ -1,6 +1,7 @@
 """Rules that span several sections of an experiment; imports nothing heavy, so that a dry run checks them."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -56,19 +57,21 @@ def check_read(settings: "Settings", task: Any) -> None:
     collector.finish()
 
 
-def unsuited(input: str, target: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the settings that are for another input or kind of target: dotted key, what it is for, what is given."""
+@cache
+def unsuited(input: str, target: str) -> list[tuple[str, str, str]]:
+    """Return the settings that are for another input or kind of target: dotted key, what it is for, what is given."""
     own = find("inputs", input)
     others = [find("inputs", name) for name in REGISTRY["inputs"] if name != input]
     elsewhere = {key: other.examples for other in reversed(others) for key in other.settings if key not in own.settings}
-    yield from ((key, examples, own.examples) for key, examples in elsewhere.items())
+    found = [(key, examples, own.examples) for key, examples in elsewhere.items()]
     known = {key for task in tasks_of(input, target) for key in task.target.settings} if target else set()
     known |= elsewhere.keys()  # these are named already
     for kind in (kind for kind in TARGETS if target not in ("", kind)):
         given, wanted = (f"{own.examples} with {_targets(own, one)}" for one in (target, kind))
         keys = dict.fromkeys(key for task in tasks_of(input, kind) for key in task.target.settings)
-        yield from ((key, wanted, given) for key in keys if key not in known)
+        found += [(key, wanted, given) for key in keys if key not in known]
         known |= set(keys)
+    return found
 
 
 def _misplaced(settings: "Settings", input: str, target: str) -> Iterator[InputError]:

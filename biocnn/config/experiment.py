@@ -19,7 +19,7 @@ from biocnn.config.search_space import resolve_draws
 from biocnn.config.settings import SEEDS, Settings
 from biocnn.config.strands import RNA, check_strands
 from biocnn.core.errors import Collector, InputError, close, nearest
-from biocnn.core.files import atomic
+from biocnn.core.files import write_json
 from biocnn.core.wording import given as as_given
 from biocnn.core.wording import shown
 
@@ -76,10 +76,7 @@ class Experiment:
         settings = self.settings.model_dump(mode="json")
         found = {"digest": _digest(settings), "name": self.name, "settings": settings}
         found |= {key: getattr(self, key) for key in ("files", "source", "data_root", "command", "contents")}
-        text = json.dumps(found, indent=1, default=str)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            with atomic(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+        write_json(found, path)
 
 
 def _digest(settings: dict[str, Any]) -> str:

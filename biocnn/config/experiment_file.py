@@ -82,6 +82,24 @@ def _read(text: str) -> Any:
         loader.dispose()
 
 
+def read_value(text: str) -> Any:
+    """Read one value, such as a cell of a sheet.
+
+    Raises
+    ------
+    InputError
+        If the text is not YAML, or only a comment.
+    """
+    try:
+        value = _read(text)
+    except yaml.YAMLError as error:
+        problem = getattr(error, "problem", error)
+        raise InputError(f"{text!r} is not valid YAML: {problem}", "write text in single quotes") from error
+    if value is None and text.lower() not in ("null", "~"):
+        raise InputError(f"{text!r} is a comment in YAML", "write text in single quotes, and no value as null")
+    return value
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read the sections of an experiment's file.
 

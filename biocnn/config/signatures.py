@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
@@ -37,6 +38,7 @@ def positional(path: str) -> list[str]:
     return [argument.arg for argument in found.posonlyargs + found.args]
 
 
+@cache
 def arguments(path: str) -> ast.arguments:
     """Return the parameters of a function, or of a class's own ``__init__``."""
     module, _, name = path.partition(":")

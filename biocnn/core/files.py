@@ -121,6 +121,14 @@ def read_json(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def write_json(content: dict[str, Any], path: Path) -> None:
+    """Write a JSON file, unless it already holds the same; values of other types become text."""
+    text = json.dumps(content, indent=1, default=str)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
 def sha256(path: str | Path) -> str:
     """Return the hexadecimal SHA-256 of a file."""
     with open(path, "rb") as handle:

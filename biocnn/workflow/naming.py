@@ -8,12 +8,12 @@ from typing import Any
 from biocnn.core.errors import InputError
 
 # Names that the rules use next to the folders of experiments.
-TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "index.html")
+TAKEN = ("demo", "genomes", "logs", "benchmarks", "summary.tsv", "runs.tsv", "index.html", "invocation.json")
 # Snakemake would stop at such a name, which it takes for a rule that feeds itself, and report recursion.
 PERIODIC = re.compile(r"(.+)\1{19,}$")
 
 
-def check_name(name: str, path: str | Path) -> None:
+def check_name(name: str, path: str | Path = "") -> None:
     """Refuse a name that is not safe for a folder in ``results/``.
 
     Parameters
@@ -35,7 +35,8 @@ def check_name(name: str, path: str | Path) -> None:
     elif name in TAKEN:
         fault, allowed = f"is reserved: the workflow writes results/{name}", "for example my_" + name.split(".")[0]
     if fault:
-        raise InputError(f"{str(path)!r}: the name of an experiment, {name!r}, {fault}", f"rename the file; {allowed}")
+        where = f"{str(path)!r}: " if path else ""
+        raise InputError(f"{where}the name of an experiment, {name!r}, {fault}", f"rename it; {allowed}")
 
 
 def flow(value: Any) -> str:

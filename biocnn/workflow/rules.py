@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,19 +15,23 @@ from biocnn.config.code_digests import code_of_step
 from biocnn.config.experiment import Experiment, load, read_frozen
 from biocnn.config.registry import input_of, tasks_for
 from biocnn.config.settings import Settings
+from biocnn.config.sheet import SHEETS, read_sheet
 from biocnn.core.errors import Collector, Faults, InputError, nearest
+from biocnn.core.files import read_json, write_json
 from biocnn.workflow.cluster import largest
 from biocnn.workflow.contents import Contents
 from biocnn.workflow.naming import check_name, flow
 from biocnn.workflow.resources import Resources, size_mb
 
 RESULTS = Path("results")
-DEMO = RESULTS / "demo"
+DEMO, GENOMES = RESULTS / "demo", RESULTS / "genomes"
+FROZEN = RESULTS / "invocation.json"  # what the jobs of an invocation share
+FASTAS = ("data.genome", "variants.genome", "scan.genome")
 CONFIG = ("experiments", "data_root", "gpus")
 
 
 class _Frozen(dict[str, Experiment]):
-    """Experiments by name, each read from its frozen copy on first access."""
+    """Experiments by name, each read from its frozen copy on first access: a job reads no other."""
 
     def __missing__(self, name: str) -> Experiment:
         self[name] = read_frozen(_frozen(name))
@@ -41,7 +46,8 @@ class Workflow:
     Parameters
     ----------
     config
-        Snakemake's config: experiments (names in config/experiments, or paths of YAML files), data_root, gpus.
+        Snakemake's config: experiments (names in config/experiments, or paths of YAML files and of sheets), data_root,
+        gpus. Jobs do not read it.
     base
         Folder of the Snakefile.
     begins
@@ -49,15 +55,16 @@ class Workflow:
     """
 
     def __init__(self, config: dict[str, Any], base: Path, begins: bool = True) -> None:
-        collector = Collector()
-        for key in config:
-            with collector:
-                if key not in CONFIG:
-                    raise InputError(f"--config {key}=...: unknown key", nearest(key, CONFIG))
-        self.data_root = str(config.get("data_root", "."))
+        self.begins = begins
+        self.names: list[str] = []
+        self.experiments: dict[str, Experiment] = {} if begins else _Frozen()
+        self.fastas: dict[str, list[str]] = {}  # path and digest, by the name of the encoded genome
         self.gpus = 0
-        with collector:
-            self.gpus = _gpus(config.get("gpus", 0))
+        if begins:
+            self._read(config, base)
+        else:
+            frozen = read_json(FROZEN)
+            self.names, self.fastas, self.gpus = (frozen[key] for key in ("names", "fastas", "gpus"))
         # One process per GPU; torchrun tells each process its GPU.
         # The command, not `-m biocnn.workflow.cli`, which would let files of the working folder shadow packages.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
@@ -66,56 +73,65 @@ class Workflow:
         script = shlex.quote(str(Path(__file__).with_name("attempt.sh"))).replace("{", "{{").replace("}", "}}")
         self.attempt = f"set -euo pipefail; source {script}; "
         self.resources = Resources(self.data_mb, largest)
-        self.begins, self.contents = begins, Contents()
-        self.names: list[str] = []
         self._data_mb: dict[str, float] = {}  # by experiment
-        self.experiments: dict[str, Experiment] = {} if begins else _Frozen()
-        named = config.get("experiments") or []
-        for given in named if isinstance(named, list) else [named]:
+
+    def _read(self, config: dict[str, Any], base: Path) -> None:
+        """Read and check all that the config names, and raise all faults."""
+        collector = Collector()
+        for key in config:
             with collector:
-                given = str(given)
-                path = _yaml_of(given, base)
-                name = Path(path).stem
-                check_name(name, path)
-                if name in self.names:
-                    raise InputError(f"experiments: duplicate name {name!r}", "rename one of the files")
-                self.names.append(name)
-                if begins:
-                    experiment = self._read(path)
-                    self.experiments[name] = replace(experiment, command=self._command(given, base))
+                if key not in CONFIG:
+                    raise InputError(f"--config {key}=...: unknown key", nearest(key, CONFIG))
+        self.data_root, self.contents = str(config.get("data_root", ".")), Contents()
+        with collector:
+            self.gpus = _gpus(config.get("gpus", 0))
+        named = config.get("experiments") or []
+        for given in map(str, named if isinstance(named, list) else [named]):
+            with collector:
+                path = _path_of(given, base)
+                take = partial(self._take, given, base)
+                if path.endswith(SHEETS):
+                    read_sheet(path, self.data_root, partial(_path_of, base=base), take)
+                else:
+                    take(load(path, self.data_root), f"{path}: ")
         with collector:
             if not named:
                 raise InputError("experiments: none given", "for example --config experiments=[demo_sequences]")
         collector.finish()
         self.contents.keep()
 
-    def _read(self, path: str) -> Experiment:
-        experiment = load(path, self.data_root)
-        given = {str(file): key for key, file in experiment.files.items() if not _under_results(file)}
-        contents = {file: self.contents.of(file, table=key == "data.table") for file, key in given.items()}
-        experiment = replace(experiment, contents=contents)
-        collector = Collector()
-        settings = experiment.settings
+    def _take(self, given: str, base: Path, experiment: Experiment, where: str = "") -> None:
+        """Check the name and the contigs of an experiment, and add it; ``where`` is that of its own file, if any."""
+        name, settings = experiment.name, experiment.settings
+        check_name(name, experiment.source if where else "")
+        if name in self.names:
+            raise InputError(f"experiments: duplicate name {name!r}", "rename one of them")
+        self.names.append(name)
+        files = {str(file): key for key, file in experiment.files.items() if not _under_results(file)}
+        contents = {file: self.contents.of(file, table=key == "data.table") for file, key in files.items()}
+        command = self._command(given, base, *([] if where else [report_of(name)]))
+        experiment = self.experiments[name] = replace(experiment, contents=contents, command=command)
+        encoded = {file: _key(contents, file) for key, file in experiment.files.items() if key in FASTAS}
+        self.fastas |= {key: [str(file), contents.get(str(file), str(file))] for file, key in encoded.items()}
         if any(isinstance(names, list) for names in (settings.split.val, settings.split.test, settings.scan.contigs)):
             from biocnn.io.quick_contigs import absent_contigs  # slow to import
 
-            encoded = {file: RESULTS / "genomes" / _key(experiment, file) for file in experiment.files.values()}
-            with collector:
-                collector.faults += absent_contigs(settings, encoded)
-        collector.finish(f"{path}: ")
-        return experiment
+            collector = Collector()
+            collector.faults += absent_contigs(settings, {file: GENOMES / key for file, key in encoded.items()})
+            collector.finish(where)
 
-    def _command(self, given: str, base: Path) -> str:
-        """Return the command that runs one experiment as this invocation does."""
+    def _command(self, given: str, base: Path, *targets: str) -> str:
+        """Return the command that runs one experiment as this invocation does; ``targets`` are files to make."""
         values = {"experiments": [given], "data_root": self.data_root, "gpus": self.gpus}
         usual = {"data_root": ".", "gpus": 0}
         words = [f"{key}={flow(value)}" for key, value in values.items() if value != usual.get(key)]
         where = [] if base.resolve() == Path.cwd() else ["--snakefile", str(base / "Snakefile")]
-        return shlex.join(["snakemake", *where, "--cores", "all", "--config", *words])
+        return shlex.join(["snakemake", *targets, *where, "--cores", "all", "--config", *words])
 
     def freeze(self) -> None:
         """Write the frozen copies for the jobs, and hash the files that they read; called when a run starts."""
         if self.begins:
+            write_json({"names": self.names, "fastas": self.fastas, "gpus": self.gpus}, FROZEN)
             for name, experiment in self.experiments.items():
                 experiment.freeze(_frozen(name))
             self.contents.settle()
@@ -160,16 +176,15 @@ class Workflow:
 
     def fasta(self, wildcards: Any, input: Any) -> str:
         """Return the FASTA file of an encoded genome; takes ``input`` for the same reason as ``file``."""
-        return _argument(self._fasta(wildcards)[1])
+        return _argument(self._fasta(wildcards))
 
     def made_fasta(self, wildcards: Any) -> list[str]:
         """Return the FASTA file if a rule makes it."""
-        return sorted({_made(self._fasta(wildcards)[1])} - {""})
+        return sorted({_made(self._fasta(wildcards))} - {""})
 
     def fasta_contents(self, wildcards: Any) -> str:
         """Return the digest of the FASTA file."""
-        experiment, path = self._fasta(wildcards)
-        return experiment.contents.get(str(path), str(path))
+        return self.fastas[wildcards.genome][1]
 
     def runs(self, wildcards: Any) -> list[str]:
         """Return the names of the runs of an experiment."""
@@ -201,7 +216,7 @@ class Workflow:
     def data_mb(self, wildcards: Any) -> float:
         """Return the MB of data of an experiment: as stored, or else of its files; or of the FASTA file of a genome."""
         if "genome" in dict(wildcards.items()):
-            return size_mb(self._fasta(wildcards)[1])
+            return size_mb(self._fasta(wildcards))
         name = getattr(wildcards, "experiment", "")
         if name and name not in self._data_mb:
             stored = size_mb(RESULTS / name / "dataset")
@@ -266,18 +281,14 @@ class Workflow:
         wanted = self._settings(wildcards).scan.contigs
         return [f"{RESULTS}/{wildcards.experiment}/scan"] if wanted else []
 
-    def _fasta(self, wildcards: Any) -> tuple[Experiment, Path]:
-        """Return an experiment with the genome, and the path of its FASTA file."""
-        keys = ("data.genome", "variants.genome", "scan.genome")
-        every = (
-            (e, e.files[key]) for name in self.names for e in [self.experiments[name]] for key in keys & e.files.keys()
-        )
-        return next((experiment, path) for experiment, path in every if _key(experiment, path) == wildcards.genome)
+    def _fasta(self, wildcards: Any) -> Path:
+        """Return the FASTA file of an encoded genome."""
+        return Path(self.fastas[wildcards.genome][0])
 
     def _encoded(self, wildcards: Any, section: str) -> str:
         experiment = self.experiments[wildcards.experiment]
         path = experiment.files.get(f"{section}.genome") or experiment.files["data.genome"]
-        return f"{RESULTS}/genomes/{_key(experiment, path)}"
+        return f"{GENOMES}/{_key(experiment.contents, path)}"
 
     def products(self) -> dict[str, list[str]]:
         """Return what a user looks at first, by experiment: the report, and what was made of new data."""
@@ -285,7 +296,7 @@ class Workflow:
         for name in self.names:
             of = SimpleNamespace(experiment=name)
             new = [*self.applied(of), *self.variants(of), *self.scans(of)]
-            found[name] = [f"{RESULTS}/{name}/report.html", *new]
+            found[name] = [report_of(name), *new]
         return found
 
     def trials(self, wildcards: Any) -> list[str]:
@@ -324,19 +335,24 @@ def _made(path: Path) -> str:
     return str(DEMO / path.parts[2]) if path.parts[:2] == DEMO.parts else str(path)
 
 
-def _key(experiment: Experiment, fasta: Path) -> str:
+def _key(contents: dict[str, str], fasta: Path) -> str:
     """Return the name of an encoded genome, shared by experiments whose FASTA files have the same content."""
     word = re.sub(r"[^A-Za-z0-9_-]", "_", fasta.name.split(".")[0])[:40]
-    return f"{word}-{hashlib.sha1(experiment.contents.get(str(fasta), str(fasta)).encode()).hexdigest()[:8]}"
+    return f"{word}-{hashlib.sha1(contents.get(str(fasta), str(fasta)).encode()).hexdigest()[:8]}"
+
+
+def report_of(name: str) -> str:
+    """Return the path of the report on an experiment."""
+    return f"{RESULTS}/{name}/report.html"
 
 
 def _frozen(name: str) -> Path:
     return RESULTS / name / "experiment.json"
 
 
-def _yaml_of(given: str, base: Path) -> str:
-    """Return the YAML file of an experiment, given by path or by name in config/experiments."""
-    path = given if given.endswith((".yaml", ".yml")) else f"config/experiments/{given}.yaml"
+def _path_of(given: str, base: Path) -> str:
+    """Return the file of experiments, given by path or, if it is a YAML file, by name in config/experiments."""
+    path = given if given.endswith((".yaml", ".yml", *SHEETS)) else f"config/experiments/{given}.yaml"
     path = str(Path(path).expanduser()) if path.startswith("~") else path
     return path if Path(path).exists() or not (base / path).exists() else str(base / path)
 

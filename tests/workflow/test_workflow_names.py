@@ -131,7 +131,7 @@ def test_unsafe_names_of_experiments_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         check_name(name, f"{name}.yaml")
     assert repr(name) in caught.value.message
-    assert caught.value.remedy.startswith("rename the file; ")
+    assert caught.value.remedy.startswith("rename it; ")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_an_experiment_file_with_such_a_name_is_an_error_in_a_dry_run(hostile: P
     path.write_text((hostile / f"{HOSTILE} configs/sequences.yaml").read_text())
     text = snakemake(hostile, "--dry-run", "--config", f"experiments=[{json.dumps(path.name)}]", status=2)
     assert "the name of an experiment" in text
-    assert "rename the file" in text
+    assert "rename it" in text
     assert "Traceback" not in text
     assert not list(hostile.rglob("PWNED*"))

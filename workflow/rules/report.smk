@@ -50,7 +50,7 @@ rule report:
 
 rule summary:
     input:
-        pages=expand("results/{experiment}/report.html", experiment=W.experiments),
+        pages=expand("results/{experiment}/report.html", experiment=W.names),
     output:
         tsv="results/summary.tsv",
         page=report(

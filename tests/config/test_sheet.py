@@ -1,0 +1,125 @@
+"""Sheets: rows over a base, values as in YAML, and all faults at once with their rows."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from biocnn.config.experiment import load
+from biocnn.config.sheet import read_sheet
+from biocnn.core.errors import Faults, InputError
+
+BASE = {
+    "data": {"name": "Intervals", "genome": "genome.fa", "positives": "a.bed"},
+    "split": {"val": ["chr1"], "test": ["chr2"]},
+    "model": "DeepBind",
+    "train": {"lr": 0.01},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("genome.fa", "a.bed", "b.bed"):
+        (tmp_path / name).touch()
+    (tmp_path / "sheet.yaml").write_text(yaml.safe_dump(BASE))
+    return tmp_path
+
+
+def read(text: str, name: str = "sheet.tsv") -> dict[str, dict]:
+    Path(name).write_text(text)
+    return {found.name: found.settings.model_dump(mode="json") for found in read_sheet(name, ".")}
+
+
+def faults(text: str, name: str = "sheet.tsv") -> list[str]:
+    with pytest.raises(InputError) as caught:
+        read(text, name)
+    return [str(fault) for fault in (caught.value.faults if isinstance(caught.value, Faults) else [caught.value])]
+
+
+def test_a_row_equals_a_file_with_its_values(folder: Path) -> None:
+    rows = read(
+        "name\tdata.positives\ttrain.lr\tsplit.test\tmodel.channels\ttrain.patience\n"
+        "# a comment\n\n"
+        "one\t\t\t\t\t\n"
+        "two\tb.bed\t1e-3\t[chr3, chr4]\t8\tnull\n"
+    )
+    (folder / "one.yaml").write_text(yaml.safe_dump(BASE))
+    two = BASE | {"data": BASE["data"] | {"positives": "b.bed"}, "train": {"lr": 1e-3, "patience": None}}
+    two |= {"split": {"val": ["chr1"], "test": ["chr3", "chr4"]}, "model": {"name": "DeepBind", "channels": 8}}
+    (folder / "two.yaml").write_text(yaml.safe_dump(two))
+    for name in ("one", "two"):
+        assert rows[name] == load(folder / f"{name}.yaml").settings.model_dump(mode="json")
+    assert list(rows) == ["one", "two"]
+
+
+def test_rows_have_bases_of_their_own_and_lists_in_csv_are_quoted(folder: Path) -> None:
+    (folder / "other.yaml").write_text(yaml.safe_dump(BASE | {"train": {"lr": 0.5}, "model": "DanQ"}))
+    rows = read('name,base,split.test\na,other.yaml,\nb,,"[chr5, chr6]"\n', "sheet.csv")
+    assert [(row["model"]["name"], row["train"]["lr"]) for row in rows.values()] == [("DanQ", 0.5), ("DeepBind", 0.01)]
+    assert rows["b"]["split"]["test"] == ["chr5", "chr6"]
+
+
+def test_whole_sections_are_replaced_before_their_settings(folder: Path) -> None:
+    rows = read("name\tmodel.channels\tmodel\na\t4\t{name: DanQ}\n")
+    assert (rows["a"]["model"]["name"], rows["a"]["model"]["channels"]) == ("DanQ", 4)
+
+
+def test_all_faults_are_told_at_once_with_their_rows(folder: Path) -> None:
+    found = faults(
+        "name\tdata.positives\ttrain.lr\ttrain.epochz\n"
+        "a\tc.bed\tfast\t\n"
+        "b\tb.bed\t0.1\t3\n"
+        "a\t\t\t\n"
+        "c\t\t[\t4\n"
+        "d\t\t#N/A\t5\n"
+        "e\t\t\t6\t7\n"
+        "f\t\t\t8\n"
+    )
+    starts = [
+        "sheet.tsv line 7: 5 cells, but 4 columns",
+        "sheet.tsv line 2 (a): train.lr: must be",
+        "sheet.tsv line 2 (a): data.positives: no such file",
+        "sheet.tsv lines 3 (b), 5 (c), 6 (d), ... (5 rows): train.epochz: unknown key\n  did you mean 'epochs'?",
+        "sheet.tsv line 4 (a): duplicate name 'a', as in line 2",
+        "sheet.tsv line 5 (c): train.lr: '[' is not valid YAML",
+        "sheet.tsv line 6 (d): train.lr: '#N/A' is a comment",
+    ]
+    for start in starts:
+        assert any(fault.startswith(start) for fault in found), (start, found)
+
+
+def test_a_fault_of_the_base_is_told_once(folder: Path) -> None:
+    (folder / "sheet.yaml").write_text(yaml.safe_dump(BASE | {"train": {"epochs": "ten"}}))
+    (fault,) = faults("name\tdata.positives\na\ta.bed\nb\tb.bed\n")
+    assert fault.startswith("sheet.tsv lines 2 (a), 3 (b): sheet.yaml: train.epochs: must be")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nam\tseed\na\t1\n", "unknown column 'nam'\n  did you mean 'name'?"),
+        ("name\tdat.positives\na\t1\n", "unknown column 'dat.positives'"),
+        ("name\tseed\tseed\na\t1\t2\n", "duplicate column 'seed'"),
+        ("seed\n1\n", "has no column 'name'"),
+        ("name\tseed\n", "has no rows"),
+        ("", "has no column 'name'"),
+        ("name\tbase\na\tnone.yaml\n", "no such experiment"),
+        ("name\tsplit.val.x\na\t1\n", "split.val.x: split.val is [chr1]"),
+    ],
+)
+def test_sheets_that_cannot_be_read_are_refused(folder: Path, text: str, words: str) -> None:
+    assert words in "\n".join(faults(text))
+
+
+def test_a_sheet_without_a_base_is_refused(folder: Path) -> None:
+    assert "neither a cell in the column base nor a file alone.yaml" in faults("name\na\n", "alone.tsv")[0]
+
+
+def test_many_rows_are_quick(folder: Path) -> None:
+    """Parsing the YAML file again for each row would take 20 ms of CPU a row."""
+    read("name\tdata.positives\nwarm\ta.bed\n")
+    start = time.process_time()
+    read("name\tdata.positives\n" + "".join(f"f{i}\tb.bed\n" for i in range(50)))
+    assert (time.process_time() - start) / 50 < 0.02

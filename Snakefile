@@ -68,6 +68,7 @@ rule all:
     input:
         "results/summary.tsv",
         "results/index.html",
+        "results/runs.tsv",
 
 
 onstart:

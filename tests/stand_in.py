@@ -29,7 +29,8 @@ with open("calls.jsonl", "a") as handle:
 if Path("meanwhile.py").exists():
     exec(Path("meanwhile.py").read_text())
 folders = "simulate genome dataset baselines explain uncertainty apply variants scan predict features".split()
-for key in "raw out model history table best per_example audit matches decided errors tsv html figures doctor".split():
+keys = "raw out model history table best per_example audit matches decided errors tsv html trainings figures doctor"
+for key in keys.split():
     path = given.get(key)
     taken = (("model", "predict"), ("model", "features"), ("decided", "uncertainty"))
     if path is None or (key, step) in taken or (key == "raw" and step != "check"):

@@ -26,11 +26,12 @@ from biocnn.report.headline import (
 )
 from biocnn.report.page import render
 from biocnn.report.results import Results
+from biocnn.report.runs_table import runs_table
 
 _OTHER = "Other"  # experiments of unknown task
 
 
-def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
+def write_summary(folders: list[Path], tsv: Path, html: Path, trainings: Path) -> None:
     """Write the overview of several experiments, followed by other experiments in the same folder.
 
     Parameters
@@ -43,15 +44,24 @@ def write_summary(folders: list[Path], tsv: Path, html: Path) -> None:
         one row.
     html
         Page with headline metrics, a picture, and a relative link to each report.
+    trainings
+        Table with one row per training: see ``runs_table``.
     """
     experiments = [Results(folder) for folder in [*folders, *_earlier(folders)]]
     with atomic(tsv) as temporary:
         pd.concat(map(_records, experiments), ignore_index=True).to_csv(temporary, sep="\t", index=False)
+    with atomic(trainings) as temporary:
+        runs_table(experiments).to_csv(temporary, sep="\t", index=False, float_format="%.6g")
     tasks = [(given, task) for given in REGISTRY["inputs"] for task in tasks_of(given)]
     titles = dict.fromkeys([*(_title(find("inputs", given), task) for given, task in tasks), _OTHER])
     groups = {title: [r for r in experiments if _family(r) == title] for title in titles}
     listed = [_group(title, members, html.parent) for title, members in groups.items() if members]
-    about = {"groups": listed, "origin": plural(len(experiments), "experiment"), "table": tsv.name}
+    about = {
+        "groups": listed,
+        "origin": plural(len(experiments), "experiment"),
+        "table": tsv.name,
+        "trainings": trainings.name,
+    }
     page = render("index.html.j2", explain=Explainer(html.parent), **about)
     with atomic(html) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -40,6 +40,7 @@ ARGUMENTS = {
     "state": "folder for the state of an unfinished training, from which the same command resumes",
     "table": "TSV to write: all trials, the best first",
     "to": "folder to write",
+    "trainings": "TSV to write: all trainings",
     "trials": "files from `biocnn trial`",
     "trust": "modules that define networks of your own, separated by commas; loading such a model runs their code",
     "tsv": "table to write",

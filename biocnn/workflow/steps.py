@@ -369,12 +369,12 @@ def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) 
     write_report(out.parent, load_experiment(config, data_root).settings, out, figures)
 
 
-def summary(tsv: Path, html: Path, *pages: Path) -> None:
-    """Write a table and a page over all experiments; PAGES are their reports."""
+def summary(tsv: Path, html: Path, trainings: Path, *pages: Path) -> None:
+    """Write tables of all experiments and of all trainings, and a page; PAGES are the reports of experiments."""
     with needs("workflow", "the summary"):
         from biocnn.report import write_summary
 
-    write_summary([page.parent for page in pages], tsv, html)
+    write_summary([page.parent for page in pages], tsv, html, trainings)
 
 
 def fetch(*names: str, to: Path = Path("data")) -> None:

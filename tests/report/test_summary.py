@@ -24,7 +24,12 @@ def overview(tmp_path_factory):
     for name, text in (("earlier/experiment.json", "{}"), ("other/notes.txt", "")):
         (root / name).parent.mkdir()
         (root / name).write_text(text)
-    write_summary([root / "nuclei", root / "reb1 & co", root / "unborn"], root / "summary.tsv", root / "index.html")
+    write_summary(
+        [root / "nuclei", root / "reb1 & co", root / "unborn"],
+        root / "summary.tsv",
+        root / "index.html",
+        root / "runs.tsv",
+    )
     return root
 
 
@@ -52,7 +57,7 @@ def test_links_are_relative_and_point_to_reports(overview):
     parser.handle_starttag = lambda tag, attributes: links.append(dict(attributes)["href"]) if tag == "a" else None
     text = (overview / "index.html").read_text(encoding="utf-8")
     parser.feed(text)
-    assert sorted(links) == ["nuclei/report.html", "reb1%20%26%20co/report.html", "summary.tsv"]
+    assert sorted(links) == ["nuclei/report.html", "reb1%20%26%20co/report.html", "runs.tsv", "summary.tsv"]
     assert "reb1 &amp; co" in text
     assert text.count("data:image/png;base64,") == 2
     assert text.count("<td>done</td>") == 2

@@ -56,6 +56,7 @@ rule summary:
         page=report(
             "results/index.html", caption="../report/summary.rst", category="Summary"
         ),
+        trainings="results/runs.tsv",
     log:
         "results/logs/summary.log",
     benchmark:
@@ -66,4 +67,4 @@ rule summary:
         code=W.code("summary"),
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
-        " biocnn summary {output.tsv:q} {output.page:q} {input.pages:q}"
+        " biocnn summary {output.tsv:q} {output.page:q} {output.trainings:q} {input.pages:q}"

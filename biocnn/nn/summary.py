@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,8 +74,10 @@ def summary(model: nn.Module, size: Size) -> Summary:
     rows: list[Row] = []
     seen: set[str] = set()
 
-    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Any], None]:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+            while isinstance(output, tuple):  # of recurrent layers: values, maybe packed, and states
+                output = output[0]
             weights = 0 if name in seen else sum(p.numel() for p in module.parameters())
             seen.add(name)
             # Anything stacked in the batch (e.g. two strands) counts for the single input example.
@@ -98,6 +101,8 @@ def _multiply_adds(module: nn.Module, x: Tensor, output: Tensor) -> int:
         return x.numel() * module.out_channels // module.groups * prod(module.kernel_size)
     if isinstance(module, nn.Linear):
         return output.numel() * module.in_features
+    if isinstance(module, nn.RNNBase):
+        return output.numel() // output.shape[-1] * sum(p.numel() for p in module.parameters() if p.ndim > 1)
     return 0
 
 

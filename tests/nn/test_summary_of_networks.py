@@ -4,7 +4,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from biocnn.core.errors import InputError
-from biocnn.models import FCN, DeepBind, UNet
+from biocnn.models import FCN, DanQ, DeepBind, UNet
 from biocnn.nn.blocks import Conv, ConvBlock, pool
 from biocnn.nn.summary import output_size, receptive_field, summary
 from biocnn.nn.unet_blocks import Down
@@ -113,3 +113,11 @@ def test_the_table():
 def test_a_network_without_convolution_has_no_input_shape():
     with pytest.raises(InputError, match="Linear has no convolution"):
         summary(nn.Linear(3, 2), 3)
+
+
+def test_recurrent_layers_have_values_and_cost() -> None:
+    found = summary(DanQ(1, 4, 1, channels=4, kernel_size=5, recurrent=3, strands="single"), 60)
+    (row,) = [row for row in found.rows if row.kind == "LSTM"]
+    positions = row.shape[0] if len(row.shape) == 2 else row.shape[1]
+    assert row.shape[-1] == 6
+    assert row.multiply_adds == positions * 2 * 4 * 3 * (4 + 3)  # two directions, four gates

@@ -68,8 +68,9 @@ def _outputs(code: str, space: dict[str, Any]) -> Iterator[dict[str, Any]]:
         data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "<Figure>"}
         yield {"output_type": "display_data", "metadata": {}, "data": data}
     if value is not None:
-        html = {"text/html": value._repr_html_()} if hasattr(value, "_repr_html_") else {}
-        data = html | {"text/plain": repr(value)}
+        temporary = rf"{re.escape(tempfile.gettempdir())}/(?:[\w.-]+/)*"  # where a model is that was not saved
+        html = re.sub(temporary, ".../", value._repr_html_()) if hasattr(value, "_repr_html_") else None
+        data = ({"text/html": html} if html else {}) | {"text/plain": repr(value)}
         yield {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}
 
 

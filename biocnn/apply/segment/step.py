@@ -1,5 +1,6 @@
 """Masks or labels of new images, and a table of objects, in memory independent of image size."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from math import prod
@@ -25,6 +26,8 @@ from biocnn.io.lazy import LazyImage
 from biocnn.io.stored_image import Slices
 from biocnn.prediction.compatibility import Note
 from biocnn.prediction.model import Model
+
+log = logging.getLogger("biocnn")
 
 OBJECTS = "objects.csv"
 OF_ALL = 2  # maps that describe all pieces; objects with classes have a third one
@@ -125,7 +128,8 @@ def _measured(
         runs = export_found(outlined, name, folder, exports, share) if exports else None
         if "coloured" in exports:
             every = read(tuple(slice(0, n) for n in numbers.shape))
-            write_coloured(folder / "coloured" / f"{name}.tif", every, spacing, unit)
+            if not write_coloured(folder / "coloured" / f"{name}.tif", every, spacing, unit):
+                log.warning("%s: too many objects for a palette", name)
     table = table.assign(**{"label": labels, "class": np.array(names)[kinds]}).iloc[order]
     if runs is not None:
         table[RUNS] = pd.Series(runs, index=table.index, dtype=object)

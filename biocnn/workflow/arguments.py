@@ -29,6 +29,7 @@ ARGUMENTS = {
     "names": "data sets to download; none: list them",
     "out": "file or folder to write",
     "pages": "reports of all experiments: results/NAME/report.html",
+    "partition": "partition of SLURM to compare with what the steps request",
     "per_example": "TSV to write: metrics of each example",
     "prefix": "start of the names of INFO fields",
     "raw": "folder from `biocnn check`",
@@ -64,6 +65,7 @@ ARGUMENTS = {
 DEFAULTS = {
     "config": "defaults of biocnn, or of the models",
     "cores": "all",
+    "partition": "SLURM's default",
     "genome": "read data.genome of the experiment",
     "explain.genome": "none is known",
     "gpus": "0, or as in config/config.yaml",

@@ -21,6 +21,7 @@ from biocnn.workflow import steps
 from biocnn.workflow.arguments import REQUIRED, text_of
 from biocnn.workflow.editors import schema
 from biocnn.workflow.launch import run
+from biocnn.workflow.machine import machine
 from biocnn.workflow.options import OPTIONS
 from biocnn.workflow.start import start
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-STEPS = (start, run, *steps.STEPS, schema)
+STEPS = (start, run, machine, *steps.STEPS, schema)
 MORE = "more"  # parameter that receives all other arguments
 
 

@@ -126,6 +126,9 @@ def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
     other = next((p.name for p in offered if _fits(request, p)), "")
     if other:
         return f"choose a partition that does: --default-resources slurm_partition={other}"
+    most = max(p.gpus for p in offered)
+    if request.gpus > most:
+        return f"--config gpus={most}; no node has more"
     shown = "; ".join(dict.fromkeys(f"{p.name}: {describe(p)}" for p in offered))
     return f"request less with --set-resources RULE:mem_mb=... or RULE:runtime=...; offered are {shown}"
 

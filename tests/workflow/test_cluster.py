@@ -1,0 +1,71 @@
+"""What partitions offer is compared with what steps request; `biocnn machine` shows it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from biocnn.workflow import cli
+from biocnn.workflow.cluster import Request, partitions, unmet
+
+SINFO = """short*|up|30:00|4000|8|(null)
+long|up|7-00:00:00|256000+|64|gpu:a100:4(S:0-1),gpu:v100:2
+broken|down|infinite|512000|64|gpu:8
+free|up|infinite|8000|4|gpu:2
+"""
+
+
+@pytest.fixture
+def sinfo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sinfo").write_text(f"#!/bin/sh\ncat <<'END'\n{SINFO}END\n")
+    (tmp_path / "sinfo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    partitions.cache_clear()
+    yield
+    partitions.cache_clear()
+
+
+@pytest.mark.usefixtures("sinfo")
+def test_partitions_are_read_from_sinfo() -> None:
+    assert [tuple(p) for p in partitions()] == [
+        ("short", True, 30, 4000, 8, 0),
+        ("long", False, 7 * 1440, 256000, 64, 6),
+        ("free", False, sys.maxsize, 8000, 4, 2),
+    ]
+
+
+@pytest.mark.usefixtures("sinfo")
+def test_requests_that_no_partition_satisfies_are_named_with_a_remedy() -> None:
+    fits, other = Request("predict", "", 30, 4000, 2, 0), Request("explain", "", 31, 4000, 2, 1)
+    large, unknown = Request("train", "long,free", 240, 300000, 2, 0), Request("train", "gone", 240, 1, 2, 0)
+    many, brief = Request("train", "free", 240, 1, 2, 7), Request("train", "free", 2, 1, 2, 0)
+    assert unmet([fits], partitions()) == []
+    found = [str(fault) for fault in unmet([other, large, unknown, many, brief, brief], partitions())]
+    assert found[0] == (
+        "explain: SLURM's default partition offers no node for 4000 MB, 31 minutes, 2 cores, 1 GPUs\n"
+        "  choose a partition that does: --default-resources slurm_partition=long"
+    )
+    assert found[1].startswith(
+        "train: partition long,free offers no node for 300000 MB, 240 minutes, 2 cores\n  request"
+    )
+    assert found[1].endswith("free: 4 cores, 8000 MB, 2 GPUs, no time limit")
+    assert found[2].startswith("train: partition gone offers")
+    assert found[3].endswith("  --config gpus=6; no node has more")
+    assert found[4].startswith("train: 2 minutes are too few")
+    assert len(found) == 5
+
+
+def test_without_slurm_nothing_is_unmet() -> None:
+    assert unmet([Request("predict", "", 10**6, 10**9, 999, 9)], ()) == []
+
+
+@pytest.mark.usefixtures("sinfo")
+def test_a_machine_is_described(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["machine", "--partition", "long", "--gpus", "4"]) == 0
+    out = capsys.readouterr().out
+    for word in ("cores", "memory", "instructions", "disk here", "GPUs", "Snakemake", "versions"):
+        assert f"\n{word}" in f"\n{out}"
+    assert "partition     short (default): 8 cores, 4000 MB, 30 minutes\n" in out
+    assert cli.main(["machine"]) == 2
+    assert "train: SLURM's default partition offers no node for 4000 MB, 240 minutes" in capsys.readouterr().err

@@ -85,7 +85,9 @@ def test_commands_are_valid(text: str) -> None:
             assert rest[:1] == ["-m"] or program in OTHERS, rest
             assert rest[1] == "venv" or (ROOT / f"{rest[1].replace('.', '/')}.py").is_file(), rest
         elif program == "snakemake":
-            assert all(word.startswith("-") or re.fullmatch(r"all|\d+|\w+=.*|results/.*", word) for word in rest), rest
+            assert all(
+                word.startswith("-") or re.fullmatch(r"all|\d+|[\w:]+=.*|(results|profiles)/.*", word) for word in rest
+            ), rest
         else:
             assert program in OTHERS, program
 

@@ -19,7 +19,7 @@ def go(cluster: dict[str, str], project: Path, tmp_path: Path, *options: str) ->
     found = stand_in(tmp_path / "bin")
     environment = cluster | {"PATH": f"{tmp_path / 'bin'}:{cluster['PATH']}", "PYTHONPATH": found["PYTHONPATH"]}
     command = [*PROFILE, "--latency-wait", "5", *options]
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=400)
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def jobs(cluster: dict[str, str]) -> list[tuple[str, str, str]]:

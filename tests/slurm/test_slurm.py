@@ -16,7 +16,7 @@ def test_a_demonstration_run_with_the_profile_takes_three_jobs_and_gives_the_sam
 ) -> None:
     chosen = ["--config", "gpus=1", "experiments=[demo_nuclei]"]
     command = ["snakemake", "--workflow-profile", "profiles/slurm", *chosen, *polling]
-    run = subprocess.run(command, cwd=project, env=cluster, capture_output=True, text=True, timeout=400)
+    run = subprocess.run(command, cwd=project, env=cluster, capture_output=True, text=True, timeout=900)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-8000:]
 
     jobs = subprocess.run(["scontrol", "show", "jobs"], env=cluster, capture_output=True, text=True, check=True).stdout
@@ -27,7 +27,7 @@ def test_a_demonstration_run_with_the_profile_takes_three_jobs_and_gives_the_sam
     local = tmp_path / "local"
     shutil.copytree(project / "config", local / "config")
     again = ["snakemake", "--snakefile", project / "Snakefile", "--cores", "2", *chosen]
-    subprocess.run(again, cwd=local, env=cluster, check=True, capture_output=True, timeout=400)
+    subprocess.run(again, cwd=local, env=cluster, check=True, capture_output=True, timeout=900)
     assert made(project) == made(local)
 
 

@@ -29,8 +29,8 @@ with open("calls.jsonl", "a") as handle:
 if Path("meanwhile.py").exists():
     exec(Path("meanwhile.py").read_text())
 folders = "simulate genome dataset baselines explain uncertainty apply variants scan predict features".split()
-keys = "raw out model history table best per_example audit matches decided errors tsv html trainings figures doctor"
-for key in keys.split():
+files = "out model history table best per_example audit matches decided errors tsv html trainings manifest"
+for key in [*files.split(), "raw", "figures", "doctor"]:
     path = given.get(key)
     taken = (("model", "predict"), ("model", "features"), ("decided", "uncertainty"))
     if path is None or (key, step) in taken or (key == "raw" and step != "check"):

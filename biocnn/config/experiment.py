@@ -69,7 +69,7 @@ class Experiment:
         for key in leave:
             section, _, entry = key.partition(".")
             del kept[section][entry]
-        return json.dumps(_replaced(kept, self.contents), sort_keys=True)
+        return json.dumps(replaced(kept, self.contents), sort_keys=True)
 
     def freeze(self, path: Path) -> None:
         """Write the frozen copy unless the file already holds it."""
@@ -83,12 +83,12 @@ def _digest(settings: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _replaced(value: Any, words: dict[str, str]) -> Any:
+def replaced(value: Any, words: dict[str, str]) -> Any:
     """Return JSON values in which ``words`` replaces strings."""
     if isinstance(value, dict):
-        return {key: _replaced(inner, words) for key, inner in value.items()}
+        return {key: replaced(inner, words) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_replaced(inner, words) for inner in value]
+        return [replaced(inner, words) for inner in value]
     return words.get(value, value) if isinstance(value, str) else value
 
 

@@ -19,17 +19,19 @@ from biocnn.core.errors import InputError, Interrupted, nearest
 from biocnn.core.interrupt import exit_on_sigterm
 from biocnn.workflow import steps
 from biocnn.workflow.arguments import REQUIRED, text_of
+from biocnn.workflow.compare import compare
 from biocnn.workflow.editors import schema
 from biocnn.workflow.launch import run
 from biocnn.workflow.machine import machine
 from biocnn.workflow.options import OPTIONS
+from biocnn.workflow.rerun import rerun, verify
 from biocnn.workflow.start import start
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-STEPS = (start, run, machine, *steps.STEPS, schema)
+STEPS = (start, run, machine, *steps.STEPS, compare, verify, rerun, schema)
 MORE = "more"  # parameter that receives all other arguments
 
 

@@ -46,11 +46,7 @@ class Contents:
 
         Names of files count, but not those of parent folders. Files with the extension of a table are tables, too.
         """
-        if os.path.isfile(path):
-            files = _named(path) if table or path.lower().removesuffix(".gz").endswith(TABLES) else []
-            found = [("", self._word(path)), *((name, self._word(file)) for name, file in files)]
-        else:
-            found = [(name, self._word(file)) for name, file in _inside(path)]
+        found = [(name, self._word(file)) for name, file in files_of(path, table)]
         return f"{os.path.basename(os.path.normpath(path))} {_digest(*sorted(found))}"
 
     def settle(self) -> None:
@@ -86,6 +82,16 @@ class Contents:
             self._states[real] = [state, word]
             self._new[real] = text
         return self._states[real][1]
+
+
+def files_of(path: str, table: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield a file, under the name "", and those that it names if it is a table; or the files in a folder."""
+    if not os.path.isfile(path):
+        yield from _inside(path)
+        return
+    yield "", path
+    if table or path.lower().removesuffix(".gz").endswith(TABLES):
+        yield from _named(path)
 
 
 def _named(table: str) -> Iterator[tuple[str, str]]:

@@ -361,12 +361,16 @@ def scan(
         scan_files(genome, models, folder, **options_of("scan", config, data_root, trust, options))
 
 
-def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path()) -> None:
+def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path(), manifest: Path | None = None) -> None:
     """Write a self-contained HTML page about the experiment in the folder of OUT, and its figures as files."""
     with needs("workflow", "the report"):
         from biocnn.report import write_report
+    from biocnn.workflow.manifest import write_manifest
 
-    write_report(out.parent, load_experiment(config, data_root).settings, out, figures)
+    experiment = load_experiment(config, data_root)
+    write_report(out.parent, experiment.settings, out, figures)
+    if manifest:
+        write_manifest(experiment, out.parent, manifest)
 
 
 def summary(tsv: Path, html: Path, trainings: Path, *pages: Path) -> None:

@@ -31,6 +31,7 @@ rule report:
             labels={"experiment": "{experiment}"},
         ),
         figures=directory("results/{experiment}/figures"),
+        manifest="results/{experiment}/manifest.json",
     log:
         "results/{experiment}/logs/report.log",
     benchmark:
@@ -46,6 +47,7 @@ rule report:
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn report {params.config:q} {output.page:q} {output.figures:q}"
+        " --manifest {output.manifest:q}"
 
 
 rule summary:

@@ -1,0 +1,192 @@
+"""Manifests: what an experiment was made from and what it made, by hashes, to verify it or to run it again."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from biocnn.config.code_digests import PACKAGE
+from biocnn.config.experiment import Experiment
+from biocnn.config.search_space import own_modules
+from biocnn.config.signatures import source_of
+from biocnn.core.files import read_json, sha256, write_json
+from biocnn.core.machine import processor
+from biocnn.workflow.contents import files_of
+
+NAME = "manifest.json"
+STEPS = {  # patterns of the files that each step writes, in the order of the steps
+    "check": r"raw/|checks\.tsv$|doctor/",
+    "dataset": r"dataset/",
+    "calibrate": r"calibrate/fold\d+/(trials\.tsv|[^/]+\.json)$",
+    "train": r"runs/[^/]+/(model\.safetensors|history\.tsv)$",
+    "predict": r"runs/[^/]+/predictions/",
+    "baselines": r"baselines/",
+    "evaluate": r"(metrics|metrics_per_example|audit|matches|errors)\.tsv$|decided\.npz$",
+    "curve": r"learning_curve\.tsv$",
+    "negatives": r"negatives\.tsv$",
+    "explain": r"explain/",
+    "features": r"runs/[^/]+/features/",
+    "uncertainty": r"uncertainty/",
+    "apply": r"apply/",
+    "variants": r"variants/",
+    "scan": r"scan/",
+    "report": r"report\.html$|figures/",
+}
+# With dates, times or paths of raw files: a rerun writes others.
+TIMED = r"report\.html$|raw/raw\.json$|calibrate/[^/]+/(trials\.tsv|trial[^/]*\.json)$"
+
+
+def write_manifest(experiment: Experiment, folder: Path, path: Path) -> None:
+    """Write the manifest of an experiment.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+    folder
+        Its folder in ``results/``, with the outputs of all steps.
+    path
+        File to write.
+    """
+    settings, outputs = experiment.settings, outputs_of(folder)
+    found = {
+        "experiment": experiment.name,
+        "settings": settings.model_dump(mode="json"),
+        "seeds": {"seed": settings.seed, "train.seeds": settings.train.seeds},
+        "reproducible": "repeatable" if settings.train.deterministic else "no: train.deterministic is false",
+        **{key: getattr(experiment, key) for key in ("source", "data_root", "command")},
+        "inputs": {key: {"path": str(file), "sha256": _of_input(key, file)} for key, file in experiment.files.items()},
+        "code": _code(own_modules(settings)),
+        "environment": _environment(),
+        "outputs": outputs,
+        # Of what a rerun reproduces, where a file also contains dates, times or versions.
+        "reproduced": {name: text for name in outputs if (text := _reproduced(folder / name))},
+    }
+    write_json(found, path)
+
+
+def verified(folder: Path, root: Path) -> list[str]:
+    """Return what differs from the manifest of an experiment: settings, inputs and outputs.
+
+    Parameters
+    ----------
+    folder
+        Its folder in ``results/``.
+    root
+        Folder that relative paths of inputs start at.
+    """
+    found = read_json(folder / NAME)
+    frozen = read_json(folder / "experiment.json")["settings"]
+    lines = [] if frozen == found["settings"] else ["experiment.json: other settings"]
+    outputs = differences(found["outputs"], outputs_of(folder))
+    return [*lines, *changed_inputs(found, root), *(f"{step_of(name)}: {name} is {state}" for name, state in outputs)]
+
+
+def changed_inputs(found: dict[str, Any], root: Path) -> list[str]:
+    """Return which inputs of a manifest are absent or have other bytes."""
+    lines = []
+    for key, given in found["inputs"].items():
+        path = root / given["path"]
+        state = differences(given["sha256"], _of_input(key, path))
+        lines += [f"{key}: {path / name if name else path} is {words}" for name, words in state]
+    return lines
+
+
+def input_digests(found: dict[str, Any]) -> dict[str, str]:
+    """Return the start of the hash of each input of a manifest; of a folder, that of all its hashes."""
+    texts = {key: given["sha256"] for key, given in found["inputs"].items()}
+    return {
+        key: (hashes[""] if list(hashes) == [""] else hashlib.sha256(json.dumps(hashes).encode()).hexdigest())[:12]
+        for key, hashes in texts.items()
+    }
+
+
+def changed_surroundings(found: dict[str, Any]) -> list[str]:
+    """Return how code, versions and processor differ from those of a manifest; such differences may change bits."""
+    now = {"code": _code([name for name in found["code"] if not name.startswith("biocnn")])}
+    now |= {"environment": _environment()}
+    return [
+        f"{part}: {name} is {now[part].get(name)}, was {value}" if part == "environment" else f"code: {name} differs"
+        for part in now
+        for name, value in found[part].items()
+        if now[part].get(name) != value
+    ]
+
+
+def first_difference(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, list[str]]:
+    """Return the first step whose outputs differ between two manifests, and these files; an empty step if none does."""
+    sides = [
+        {
+            name: found["reproduced"].get(name, text)
+            for name, text in found["outputs"].items()
+            if not re.match(TIMED, name)
+        }
+        for found in (old, new)
+    ]
+    found = list(differences(*sides))
+    first = min((step_of(name) for name, _ in found), key=[*STEPS].index, default="")
+    return first, [f"{name} is {state}" for name, state in found if step_of(name) == first]
+
+
+def step_of(name: str) -> str:
+    """Return the step that writes a file of an experiment; "" for others, such as logs and states of trainings."""
+    return next((step for step, pattern in STEPS.items() if re.match(pattern, name)), "")
+
+
+def outputs_of(folder: Path) -> dict[str, str]:
+    """Return the hashes of the files that the steps of an experiment wrote, by name in its folder."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {name: sha256(folder / name) for name in sorted(names) if step_of(name) and "/." not in name}
+
+
+def differences(old: dict[str, str], new: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the names with another hash, and whether they are changed, absent or new."""
+    for name in sorted(old.keys() | new.keys()):
+        if old.get(name) != new.get(name):
+            yield name, "absent" if name not in new else "new" if name not in old else "changed"
+
+
+def _of_input(key: str, path: Path) -> dict[str, str]:
+    """Return the hashes of a file, under the name "", and of files that a table names; or of the files in a folder."""
+    return {name: sha256(file) for name, file in files_of(str(path), table=key == "data.table")}
+
+
+def _code(modules: list[str]) -> dict[str, str]:
+    """Return the digests of the packages of biocnn, and of a user's own modules."""
+    files = sorted(path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    texts: dict[str, list[str]] = {}
+    for path in files:
+        name = path.relative_to(PACKAGE)
+        texts.setdefault("/".join(["biocnn", *name.parts[:-1][:1]]), []).append(f"{name} {sha256(path)}")
+    found = {package: hashlib.sha256("\n".join(lines).encode()).hexdigest() for package, lines in texts.items()}
+    return found | {module: sha256(source) for module in modules if (source := source_of(module))}
+
+
+def _environment() -> dict[str, Any]:
+    import torch
+
+    from biocnn.training.checkpoint import versions
+
+    name, instructions = processor()
+    return {
+        **versions(),
+        "processor": name,
+        "instructions": instructions,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }
+
+
+def _reproduced(path: Path) -> str:
+    """Return the hash of the part of a file that a rerun reproduces; "" if it reproduces all of it."""
+    if path.name == "history.tsv":
+        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+        kept = [i for i, name in enumerate(rows[0]) if name != "seconds"]
+        return hashlib.sha256(json.dumps([[row[i] for i in kept] for row in rows]).encode()).hexdigest()
+    if path.name == "model.safetensors":  # without the metadata at its start
+        with open(path, "rb") as handle:
+            handle.seek(int.from_bytes(handle.read(8), "little") + 8)
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    return ""

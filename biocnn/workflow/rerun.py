@@ -1,0 +1,84 @@
+"""Commands that prove results: verify them, or run an experiment again elsewhere."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from biocnn.core.errors import InputError
+from biocnn.core.files import atomic, read_json
+from biocnn.workflow.launch import snakemake_command
+
+log = logging.getLogger("biocnn")
+
+
+def verify(results: Path) -> None:
+    """Hash the files of experiments again, and name what differs from the manifests.
+
+    RESULTS is the folder of one experiment, or of all. The exit status is 2 if settings or any file differ. Other code,
+    versions or another processor are only named: they may change the bits of a rerun.
+    """
+    from biocnn.workflow.manifest import NAME, changed_surroundings, verified
+
+    folders = sorted(path.parent for path in (*results.glob(NAME), *results.glob(f"*/{NAME}")))
+    if not folders:
+        raise InputError(
+            f"{results}: has no {NAME}", "for example biocnn verify results/reb1; the report step writes it"
+        )
+    lines = []
+    for folder in folders:
+        manifest, found = read_json(folder / NAME), verified(folder, _root(folder))
+        words = f"{len(found)} differ" if found else "all as in the manifest"
+        log.info("%s: %d inputs and %d outputs: %s", folder, len(manifest["inputs"]), len(manifest["outputs"]), words)
+        for line in changed_surroundings(manifest):
+            log.info("%s: %s", folder, line)
+        lines += [f"{folder}: {line}" for line in found]
+    if lines:
+        raise InputError(
+            "\n".join([f"{len(lines)} differences from the manifest:", *lines]),
+            "run snakemake again to make these files from the present inputs, or restore them from a copy",
+        )
+
+
+def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | None = None) -> None:
+    """Run the experiment of MANIFEST again in the folder OUT, and name the first step whose outputs differ.
+
+    The exit status is 2 if an input or an output differs. Outputs that contain dates are not compared.
+    """
+    from biocnn.config.experiment import replaced
+    from biocnn.workflow.manifest import NAME, changed_inputs, changed_surroundings, first_difference
+
+    old, root = read_json(manifest), _root(manifest.parent)
+    name, own = old["experiment"], [key for key, given in old["inputs"].items() if not _made(given["path"])]
+    if (out / "results" / name).exists():
+        raise InputError(f"{out}: already has results of {name}", "choose another folder")
+    if lines := changed_inputs({"inputs": {key: old["inputs"][key] for key in own}}, root):
+        raise InputError("\n".join(["inputs differ from the manifest:", *lines]), "restore them from a copy")
+    for line in (surroundings := changed_surroundings(old)):
+        log.info("%s", line)
+    paths = {given["path"]: str((root / given["path"]).resolve()) for key, given in old["inputs"].items() if key in own}
+    with atomic(out / f"{name}.yaml") as path:  # JSON is YAML
+        path.write_text(json.dumps(replaced(old["settings"], paths), indent=1), encoding="utf-8")
+    command = snakemake_command([f"{name}.yaml"], cores, None, gpus, False, [])
+    folders = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])  # of modules of one's own
+    search = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
+    status = subprocess.run(command, cwd=out, env={**os.environ, "PYTHONPATH": folders, "PATH": search}).returncode
+    if status:
+        raise InputError(f"{out}: the workflow ended with status {status}", "see its messages above")
+    step, files = first_difference(old, read_json(out / "results" / name / NAME))
+    if step:
+        reasons = "; ".join(surroundings) or "code, versions and processor are the same"
+        raise InputError(f"the first step whose outputs differ is {step}: {'; '.join(files)}", reasons)
+    log.info("%s: the same outputs as in %s", out / "results" / name, manifest)
+
+
+def _root(folder: Path) -> Path:
+    """Return the folder that the workflow ran in, given that of an experiment."""
+    return folder.resolve().parents[1]
+
+
+def _made(path: str) -> bool:
+    """Return whether the workflow makes an input."""
+    return Path(path).parts[:1] == ("results",)

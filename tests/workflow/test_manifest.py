@@ -1,0 +1,101 @@
+"""Manifests: what differs is named, and only what a rerun reproduces is compared."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import safetensors.numpy
+import yaml
+
+from biocnn.config.experiment import load, settings_of
+from biocnn.core.errors import InputError
+from biocnn.core.files import read_json
+from biocnn.workflow.manifest import NAME, first_difference, step_of, verified, write_manifest
+from biocnn.workflow.rerun import rerun, verify
+
+GIVEN = {"data": {"name": "Intervals", "genome": "genome.fa", "positives": "a.bed"}, "train": {"lr": 1e-5}}
+
+
+def made(folder: Path, seconds: float = 1, loss: float = 2, note: str = "") -> Path:
+    """Write results of an experiment, and return their folder."""
+    results = folder / "results/one"
+    for name, text in (
+        ("checks.tsv", "source"), ("metrics.tsv", "run"), ("report.html", f"page {seconds}"), ("logs/train.log", "log"),
+        ("runs/fold0-seed1/history.tsv", f"epoch\tloss\tseconds\n1\t{loss}\t{seconds}\n"),
+        ("runs/fold0-seed1/state/x/history.tsv", ""),
+    ):  # fmt: skip
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_text(text)
+    safetensors.numpy.save_file({}, results / "runs/fold0-seed1/model.safetensors", {"commit": note})
+    return results
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("genome.fa", "a.bed"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(GIVEN))
+    folder = made(tmp_path)
+    experiment = load("one.yaml")
+    experiment.freeze(folder / "experiment.json")
+    write_manifest(experiment, folder, folder / NAME)
+    return folder
+
+
+def test_unchanged_results_are_verified(results: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "biocnn")
+    verify(results)
+    verify(results.parent)
+    assert caplog.text.count("2 inputs and 5 outputs: all as in the manifest") == 2
+    assert verified(results, results.parents[1]) == []
+
+
+def test_all_that_differs_is_named(results: Path) -> None:
+    Path("a.bed").write_text("other")
+    (results / "metrics.tsv").write_text("other")
+    (results / "checks.tsv").unlink()
+    (results / "audit.tsv").touch()
+    with pytest.raises(InputError) as caught:
+        verify(results)
+    for line in (
+        "4 differences",
+        "data.positives: ", "a.bed is changed",
+        "evaluate: audit.tsv is new", "check: checks.tsv is absent", "evaluate: metrics.tsv is changed",
+    ):  # fmt: skip
+        assert line in caught.value.message
+
+
+def test_the_first_step_that_differs_is_named(results: Path, tmp_path: Path) -> None:
+    old = read_json(results / NAME)
+    for given, step in (
+        ({"seconds": 5, "note": "other"}, ""),  # times and metadata
+        ({"loss": 3}, "train"),
+    ):
+        made(tmp_path, **given)
+        write_manifest(load("one.yaml"), results, tmp_path / "new.json")
+        assert first_difference(old, read_json(tmp_path / "new.json"))[0] == step
+    (results / "checks.tsv").write_text("other")
+    write_manifest(load("one.yaml"), results, tmp_path / "new.json")
+    assert first_difference(old, read_json(tmp_path / "new.json")) == ("check", ["checks.tsv is changed"])
+
+
+def test_settings_of_a_manifest_are_an_experiment(results: Path) -> None:
+    given = read_json(results / NAME)["settings"]
+    assert settings_of(given).model_dump(mode="json") == given
+
+
+def test_states_logs_and_manifests_are_no_outputs() -> None:
+    assert step_of("runs/fold0-seed1/predictions/probability.npy") == "predict"
+    for name in ("runs/fold0-seed1/state/x/history.tsv", "logs/train.log", "benchmarks/train.tsv", NAME):
+        assert step_of(name) == ""
+
+
+def test_a_rerun_needs_the_same_inputs_and_an_empty_folder(results: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="already has results of one"):
+        rerun(results / NAME, tmp_path)
+    Path("genome.fa").write_text("other")
+    with pytest.raises(InputError, match=r"inputs differ from the manifest:\ndata.genome: .*genome.fa is changed"):
+        rerun(results / NAME, tmp_path / "again")
+    with pytest.raises(InputError, match=r"has no manifest.json"):
+        verify(tmp_path)

@@ -157,7 +157,7 @@ def _remedy(step: str, cause: str, attempt: Attempt | None) -> list[str]:
         ]
     if cause == TIME:
         longer = f"--set-resources {step}:runtime={2 * minutes} requests more time"
-        again = f"start again: it resumes; {longer}" if NEEDS[step].resumes else longer
+        again = f"start again: it resumes; {longer}" if step in NEEDS and NEEDS[step].resumes else longer
         return [f"biocnn: {step} reached its time limit of {minutes} minutes{known}", f"  {again}"]
     if cause == NODE:
         return [f"biocnn: {node} failed while {step} ran{known}", "  start again; a training resumes"]

@@ -73,7 +73,7 @@ class Workflow:
         script = shlex.quote(str(Path(__file__).with_name("attempt.sh"))).replace("{", "{{").replace("}", "}}")
         self.attempt = f"set -euo pipefail; source {script}; "
         self.resources = Resources(self.data_mb, largest)
-        self._data_mb: dict[str, float] = {}  # by experiment
+        self._data_mb: dict[str, float] = {}
 
     def _read(self, config: dict[str, Any], base: Path) -> None:
         """Read and check all that the config names, and raise all faults."""
@@ -215,15 +215,16 @@ class Workflow:
 
     def data_mb(self, wildcards: Any) -> float:
         """Return the MB of data of an experiment: as stored, or else of its files; or of the FASTA file of a genome."""
-        if "genome" in dict(wildcards.items()):
-            return size_mb(self._fasta(wildcards))
-        name = getattr(wildcards, "experiment", "")
-        if name and name not in self._data_mb:
-            stored = size_mb(RESULTS / name / "dataset")
-            if not stored:
-                return sum(map(size_mb, {*self.experiments[name].files.values()}))
-            self._data_mb[name] = stored
-        return self._data_mb.get(name, 0)
+        names = dict(wildcards.items())
+        stored = RESULTS / names.get("experiment", "") / "dataset"
+        key = str(stored) if stored.is_dir() else names.get("experiment") or names.get("genome") or ""
+        if key not in self._data_mb:
+            files = [stored]
+            if not stored.is_dir():
+                files = [self._fasta(wildcards)] if "genome" in names else []
+                files += {*self.experiments[names["experiment"]].files.values()} if "experiment" in names else ()
+            self._data_mb[key] = sum(map(size_mb, files))
+        return self._data_mb[key]
 
     def threads(self, wildcards: Any) -> int:
         """Return the number of torch threads."""

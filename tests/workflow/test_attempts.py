@@ -73,7 +73,7 @@ def test_failed_attempts_and_those_that_follow_are_kept(tmp_path: Path) -> None:
 
 def test_a_signal_lets_the_step_save_and_report(tmp_path: Path) -> None:
     # A scheduler signals the step and the shell around it.
-    save = "trap 'echo saved; exit 75' TERM; kill -TERM $PPID $$; sleep 1"
+    save = "trap 'echo saved; exit 75' TERM; sleep 0.5; kill -TERM $PPID $$; sleep 1"
     assert attempt(tmp_path / "a.log", save) == 75
     assert (tmp_path / "a.log").read_text() == "saved\n"
 

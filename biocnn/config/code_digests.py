@@ -51,6 +51,11 @@ def code(paths: Iterable[Path]) -> set[bytes]:
     example, names its chapter of the report, which does not belong to training. Digests are of the content alone,
     because the code may be installed elsewhere on another machine.
     """
+    return _code(frozenset(paths))
+
+
+@cache
+def _code(paths: frozenset[Path]) -> set[bytes]:
     seen: set[Path] = set()
     waiting = set(paths)
     while waiting:

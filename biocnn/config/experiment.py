@@ -6,6 +6,7 @@ Every error names the dotted key and the remedy.
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Experiment:
     command: str = ""
     contents: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def files(self) -> dict[str, Path]:
         """Return the resolved paths by dotted key."""
         return paths_of(self.settings)

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,7 @@ def _genome(fasta: Path, encoded: Path | None) -> Genome | None:
         return None  # the step that reads the file reports the problem
 
 
+@cache
 def _headers(fasta: Path) -> Genome | None:
     with open(fasta, "rb") as handle:
         packed = handle.read(2) == b"\x1f\x8b"

@@ -60,6 +60,7 @@ def test_every_choice_left_to_the_data_is_included() -> None:
     assert {path.name for path in code_digests.chosen(named, ["loss", "augment"])} == {"shapes.py", "sequences.py"}
     left = {path.name for path in code_digests.chosen(experiment(augment="default"), ["loss", "augment"])}
     assert left == {
+        "contrastive.py",
         "pixels.py",
         "regions.py",
         "similarity.py",

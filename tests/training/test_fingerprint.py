@@ -113,6 +113,7 @@ def test_imports_of_the_users_code_count(data: Dataset, tmp_path: Path, monkeypa
         (tmp_path / "fp_helper.py").write_text(f"FACTOR = {factor}\n")
         (tmp_path / "fp_user.py").write_text("from fp_helper import FACTOR\n" + OWN.format(factor="FACTOR"))
         code_digests._digest.cache_clear()  # as in another process
+        code_digests._code.cache_clear()
         import fp_user
 
         marks.append(mark(data, model=fp_user.Net(96, 1)))

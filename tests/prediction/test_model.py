@@ -135,7 +135,7 @@ def test_a_device_that_cannot_be_used_is_refused(binder: Model, device: str) -> 
         (np.full((2, 24), 16, np.uint8), "is not a sequence"),
         (np.full((2, 24), -1), "is not a sequence"),
         (np.zeros((2, 24), np.float32), "type float32 is not a sequence"),
-        (np.zeros((2, 4, 24), np.uint8), "shape (2, 4, 24)"),
+        (np.zeros((2, 5, 24), np.uint8), "is not a sequence"),
         ("gone.fa", "gone.fa"),
         (Path("gone.fa"), "gone.fa"),
     ],

@@ -347,19 +347,19 @@ def test_settings_of_objects_are_the_checked_ones() -> None:
     assert Postprocess().model_dump(exclude=others) == label_instances.__kwdefaults__
 
 
-@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
-@pytest.mark.parametrize(
-    "section",
-    [
-        {"name": "DeepBind", "channels": -1}, {"name": "DeepBind", "channels": 0}, {"name": "DeepBind", "hidden": -1},
-        {"name": "DeepBind", "dropout": 2.0}, {"name": "UNet", "channels": [0, 4]}, {"name": "FCN", "dropout": -1.0},
-    ],
-)  # fmt: skip
-def test_networks_that_cannot_be_built(section: dict) -> None:
-    about = meta(**section)
-    with pytest.raises(InputError, match="model: ") as caught:
-        build_model(choose("models", about["experiment"]["model"], "model"), Facts(**about["facts"]))
-    assert f"{list(section)[1]}: {list(section.values())[1]}" in caught.value.remedy
+def test_networks_that_cannot_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "odd_networks.py").write_text(
+        "from torch import nn\n"
+        "class Even(nn.Linear):\n"
+        "    def __init__(self, spatial_dims, in_channels, out_channels, *, width: int = 2):\n"
+        "        if width % 2:\n"
+        "            raise ValueError('width is odd')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    section = choose("models", {"name": "odd_networks:Even", "width": 3}, "model")
+    with pytest.raises(InputError, match="model: cannot be built: width is odd") as caught:
+        build_model(section, Facts(**meta()["facts"]))
+    assert "width: 3" in caught.value.remedy
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -83,16 +83,28 @@ def test_every_step_writes_its_files(done: Path, experiment: str) -> None:
 def test_steps_of_each_kind(done: Path) -> None:
     sequences, nuclei = done / "results/demo_sequences", done / "results/demo_nuclei"
     assert {path.name for path in (sequences / "explain").glob("[!.]*")} == {
+        "attributions.bw",
         "attributions.npz",
         "counts.tsv",
         "evolved.npz",
         "evolved.tsv",
+        "example_sites.tsv",
+        "files.tsv",
+        "genome_view.npz",
+        "kernel_sites.tsv",
         "matches.tsv",
+        "mistakes.npz",
+        "motif_sites.bed",
         "motifs.meme",
+        "ohe.npz",
+        "predictions.bed",
+        "predictions.tsv",
+        "regions.tsv",
         "seqlet_matches.tsv",
         "seqlet_motifs.meme",
         "seqlet_motifs.npz",
         "seqlets.tsv",
+        "shap.npz",
         "similar_motifs.tsv",
     }
     names = ("cam.npz", "feature_maps.npz", "kernels.npz", "patches.tsv", "units.npz", "units.tsv")

@@ -35,7 +35,7 @@ def shell_fields() -> list[tuple[str, str]]:
 def test_every_field_of_every_shell_line_is_quoted() -> None:
     fields = shell_fields()
     assert len(fields) > 60
-    assert [field for field in fields if not field[1].endswith(":q}")] == []
+    assert [field for _, field in fields if not field.endswith(":q}") and not field.startswith("{resources.")] == []
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def count_objects(path: Path, name: str, models: Sequence[Model], folder: Path) 
             full = 1 / (2 * pi * first.facts.width**2) / prod(each[0].zoom)  # one object's middle
             named = [f"{output}: {number:.1f}" for output, number in zip(outputs, count, strict=True)]
             picture, path_to = Picture(image, spacing, unit, first.facts.channels), folder / "overlays"
-            shown = draw_density(picture, density.__getitem__, full, named, path_to / f"{name}.png")
+            shown = draw_density(picture, lambda window: density[:, *window], full, named, path_to / f"{name}.png")
             legend = [(text, class_colour(k)) for k, text in enumerate(named)]
             write_svg(picture, path_to / f"{name}.svg", legend, over=shown)
         notes = [Note("repaired", repair) for repair in image.repairs]

@@ -40,18 +40,22 @@ def write_arrays(
     Parameters
     ----------
     columns
-        id, group and split of each example; None where there are none.
+        ids, groups and split of each example; None where there are none.
     settings
         Settings of the reader, which are not checked here.
     """
-    if isinstance(x, str) or not hasattr(x, "__len__"):
-        raise InputError(f"x: one {type(x).__name__}", f"give a list: sequences are {CODES}; images: {IMAGES}")
+    if isinstance(x, str) or not hasattr(x, "__len__") or not len(x):
+        message = f"x: {'one' if isinstance(x, str) or not hasattr(x, '__len__') else 'an empty'} {type(x).__name__}"
+        raise InputError(message, f"give a list: sequences are {CODES}; images: {IMAGES}")
     table = pd.DataFrame({"id": np.arange(len(x))}).astype(str)
     for name, values in columns.items():
         if values is not None:
-            table[name] = _column(name, values, len(x)).astype(str)
+            table[name.removesuffix("s")] = _column(name, values, len(x)).astype(str)
     found = dict(settings) | ({"group": "group"} if "group" in table and "group" not in settings else {})
     if covariates is not None:
+        if not isinstance(covariates, pd.DataFrame | Mapping) or any(map(np.isscalar, dict(covariates).values())):
+            message = f"covariates: {type(covariates).__name__} without a list of values for each name"
+            raise InputError(message, 'give a table, or a mapping, e.g. {"age": [52, 61, ...]}')
         given = pd.DataFrame(covariates).reset_index(drop=True)
         _check_number("covariates", len(given), len(x))
         table = _joined(table, given, "covariates")
@@ -61,6 +65,8 @@ def write_arrays(
         return _images(folder, table, _pixels(x), y, _given_as(task), axes, found)
     if axes is not None:
         raise InputError(f"axes: {axes!r}, but x holds sequences", "leave it out")
+    if Path(texts[0]).suffix:
+        raise InputError(f"x[0]: {texts[0]!r}, which looks like a file", "read files with Dataset.from_files")
     for row, text in enumerate(texts):
         if not text.strip():
             raise InputError(f"x[{row}]: is empty", "remove it")
@@ -180,7 +186,9 @@ def _targets(y: Any, number: int, classes: Any = None) -> pd.DataFrame:
     _check_number("y", len(table), number)
     table = table.reset_index(drop=True).set_axis([*map(str, table.columns)], axis=1)
     for name, column in table.items():
-        if column.dtype == bool or (column.dtype.kind == "f" and column.isin((0, 1)).all()):
+        if pd.api.types.is_bool_dtype(column.dtype):  # also pandas' own, with missing values
+            table[name] = column.astype("Int64" if column.isna().any() else int)
+        elif column.dtype.kind == "f" and column.isin((0, 1)).all():
             table[name] = column.astype(int)
         if column.isna().all() or (len(table.columns) == 1 and column.isna().any()):
             raise InputError(f"y: {name} of example {int(column.isna().argmax())} is missing", "leave it out")
@@ -204,7 +212,7 @@ def _pixels(x: Any) -> list[np.ndarray]:
         raise InputError(f"x: {type(x).__name__}, which holds neither sequences nor images", allowed)
     arrays = [np.asarray(one) for one in x]
     for row, array in enumerate(arrays):
-        if array.ndim < 2 or array.dtype.kind not in "uif":
+        if array.ndim < 2 or not array.size or array.dtype.kind not in "uif":
             masks = "are these the masks? " if array.dtype == bool else ""
             raise InputError(f"x[{row}]: shape {array.shape} and type {array.dtype} is no image", masks + allowed)
         if array.dtype != arrays[0].dtype or array.ndim != arrays[0].ndim:
@@ -271,13 +279,22 @@ def _given_as(task: str | None) -> str:
 
 
 def _column(name: str, values: Any, number: int) -> pd.Series:
+    if np.isscalar(values) or isinstance(values, pd.DataFrame):
+        given = "a table" if isinstance(values, pd.DataFrame) else repr(values)
+        raise InputError(f"{name}: {given}", "give a list, with one for each example")
     found = pd.Series(list(values), dtype=object)
     _check_number(name, len(found), number)
+    if found.isna().any():
+        raise InputError(f"{name}[{found.isna().argmax()}]: is missing", "give one for each example")
     return found
 
 
 def _joined(table: pd.DataFrame, more: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Add columns to a table."""
+    """Add columns to a table, whose names are printable and unique."""
+    names = [str(one).strip() for one in more]
+    for number, one in enumerate(names):
+        if not one or not one.isprintable() or one in names[:number]:
+            raise InputError(f"{name}: {one!r} as name of column {number + 1}", "give each column a name of its own")
     if twice := sorted({*map(str, more)} & {*table}):
         raise InputError(f"{name}: a column {twice[0]!r}, which has another meaning", "give it another name")
     return table.join(more)

@@ -57,6 +57,7 @@ class Dataset:
         self.kept: TemporaryFolder | None = None
         self.share: dict[str, Any] = {}
         folder = self.folder
+        check_file(folder / "facts.json", "data set", "give a folder from biocnn dataset, such as results/NAME/dataset")
         facts = read_facts(folder / "facts.json")
         self.examples = read_examples(folder / "examples.tsv", [PREFIX + name for name in _words(facts)])
         self.folds = len(facts.folds) or 1
@@ -128,6 +129,10 @@ class Dataset:
         InputError
             As a run of the workflow: names the dotted key, and the remedy.
         """
+        for name, section in (("data", data), ("split", split or {})):
+            if not isinstance(section, Mapping):
+                message = f"{name}: {section!r} is no section of an experiment"
+                raise InputError(message, 'give a mapping, e.g. {"name": "Images", ...}, or {"val": 0.1, "test": 0.2}')
         return cls._made(folder, lambda to: make(data, split, seed, Path(data_root), to.parent, to))
 
     @classmethod
@@ -182,7 +187,7 @@ class Dataset:
             If arrays do not fit, or it is not clear what they mean: then it names what to add.
         """
         listed = split is not None and not isinstance(split, Mapping)
-        columns = {"id": ids, "group": groups, "split": split if listed else None}
+        columns = {"ids": ids, "groups": groups, "split": split if listed else None}
 
         def write(to: Path) -> None:
             source = to.parent / "arrays"
@@ -212,6 +217,9 @@ class Dataset:
     @cached_property
     def sections(self) -> dict[str, Any]:
         """Sections seed, data and split of the experiment that made the data set."""
+        if not (self.folder / SETTINGS).exists():
+            message = f"{self.folder}: has no {SETTINGS}, because an earlier version of biocnn stored it"
+            raise InputError(message, "store it again: rerun the step dataset, or call from_arrays or from_files")
         return read_json(self.folder / SETTINGS)
 
     @cached_property

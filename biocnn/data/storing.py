@@ -66,7 +66,7 @@ def _of_arrays(error: InputError, folder: Path) -> InputError:
     """Return an error in which rows of arrays replace files that were made of them."""
     text = re.sub(r"examples\.tsv line (\d+)", lambda line: f"x[{int(line[1]) - 2}]", error.message)
     text = text.replace(f"{folder}/", "").replace(".npy", "").replace("examples.tsv", "the arrays")
-    return InputError(text, error.remedy.replace("data.", ""))
+    return InputError(text, error.remedy.replace("data.", "").replace("under data", "as a keyword"))
 
 
 def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:

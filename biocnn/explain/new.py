@@ -46,6 +46,7 @@ class ActivationMap(NamedTuple):
 
 def explain(model: Model, inputs: Any, output: str | int | None, covariates: Any, method: Method | None) -> Any:
     """Explain predictions, for ``Model.explain``."""
+    check_explained(model)
     if not isinstance(inputs, str | list | np.ndarray) and hasattr(inputs, "columns"):
         inputs, own = of_table(model, inputs)
         covariates = own if covariates is None else covariates
@@ -56,6 +57,16 @@ def explain(model: Model, inputs: Any, output: str | int | None, covariates: Any
     rows = iter(z)
     found = model._each(inputs, lambda image, name: of_image(model, image, name, next(rows, None), output).cam)
     return one_or_all(inputs, list(found))
+
+
+def check_explained(model: Model) -> None:
+    """Refuse a model whose predictions are not explained: of bags, boxes, bases, numbers of pixels; with covariates."""
+    task, scanned = model.task, model.input.scanned
+    if scanned and model.facts.coded:
+        raise InputError(f"{model.path}: takes covariates, beside which bases are not attributed", "call predict")
+    numbers = scanned or task.predicted != "probability"
+    if model.input.part != model.input.name or task.detects or (task.target.spatial and numbers):
+        raise InputError(f"{model.path} {model._is()}: its predictions are not explained", "call predict")
 
 
 def of_sequences(
@@ -78,10 +89,6 @@ def of_sequences(
         As in the section explain; None: chosen by the network.
     """
     task = model.task
-    if task.target.spatial:
-        raise InputError(f"{model.path}: predicts each base, which is not attributed to others", "call predict")
-    if z.shape[1]:
-        raise InputError(f"{model.path}: takes covariates, beside which bases are not attributed", "call predict")
     p = model._sequences(codes, z)[:, : len(model.outputs)]
     truth = np.zeros_like(p) if task.positives or task.exclusive else p
     chosen = explained_output(truth, p) if output is None else np.full(len(p), index_of(model, output))
@@ -109,8 +116,6 @@ def of_image(
         Name or index of the output; None: the first of those that the task explains.
     """
     task = model.task
-    if task.detects or model.input.part != model.input.name:
-        raise InputError(f"{model.path}: no activation maps of {model.input.examples} for {task.name}", "call predict")
     adapted = model.adapt(image, name)
     z = np.zeros(0, np.float32) if z is None else z
     p = model.predict_whole(adapted, z) if model.frame else all_of(model.open_maps(image, name))

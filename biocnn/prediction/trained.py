@@ -71,7 +71,8 @@ class Trained:
     def metrics(self) -> dict[str, float]:
         """Loss and metric of the validation split in the best epoch: val_loss, val_auprc, ...; with words, if mixed."""
         found = {key: value for key, value in self.meta.best_epoch.items() if key.startswith(VALIDATION)}
-        if words := self.meta.words:
+        words = self.meta.words
+        if words and words.metric in found:  # not with outputs of several kinds, each of which has its own metric
             found[words.metric] = sum(words.mixture) / len(words.mixture)
         return found
 
@@ -121,7 +122,7 @@ class Trained:
         Raises
         ------
         InputError
-            As in ``Model.predict``, or if the model predicts each base or boxes, or is for bags.
+            As in ``Model.predict``, or if the model is for bags, or predicts boxes, each base, or numbers of pixels.
         """
         check(Explain, {"attributions": method}, "explain")
         return resolve("biocnn.explain.new:explain")(self, inputs, output, covariates, method)
@@ -142,12 +143,12 @@ class Trained:
             As metrics.tsv of the workflow: split, output, metric, over (what is averaged), value, low and high (95%
             interval), n, unit.
         """
-        wanted = check(Metrics, settings, "metrics")
+        wanted, sections = check(Metrics, settings, "metrics"), dataset.sections
         with TemporaryDirectory() as folder:
             run = Path(folder) / "model"
             (run / "predictions").mkdir(parents=True)
             (run / self.path.name).symlink_to(self.path.resolve())
             write_predictions(run / "predictions", self, dataset)
             judged = resolve("biocnn.evaluation.evaluate:evaluate_stored")
-            found = judged(dataset, [run], wanted, dataset.sections["seed"], dataset.sections["split"]["group"])
+            found = judged(dataset, [run], wanted, sections["seed"], sections["split"]["group"])
         return found.metrics.drop(columns="run").reset_index(drop=True)

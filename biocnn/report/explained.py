@@ -16,7 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.explain.genome_files import averaged
 from biocnn.explain.images import picture
-from biocnn.explain.new import of_image, of_sequences
+from biocnn.explain.new import check_explained, of_image, of_sequences
 from biocnn.explain.seqlets import present
 from biocnn.io.image_paths import named_images
 from biocnn.io.padded import pad
@@ -40,8 +40,7 @@ def explain_files(
     if len(models) != 1:
         raise InputError(f"{len(models)} models", "explain the predictions of one after the other")
     model = Model(models[0], trust=trust)
-    if not model.input.explained:
-        raise InputError(f"{model.path}: new {model.input.examples} are not explained", "call biocnn predict")
+    check_explained(model)
     if genome and not model.input.scanned:
         raise InputError(f"--genome: {model.path} is a model for {model.input.examples}", "leave it out")
     for name, count in resolve(model.input.explained)(model, data, folder, genome, "skip").items():
@@ -90,7 +89,7 @@ def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | Non
         if row in faults:
             raise faults[row]
         place = rows.index(row)
-        told = {"output": model.outputs[found.output[place]], "probability": found.probability[place]}
+        told = {"output": model.outputs[found.output[place]], model.task.predicted: found.probability[place]}
         return Applied("explanations.csv", [told | {"method": found.method}], [])
 
     each = [New(place, partial(apply, row)) for row, place in enumerate(new.places)]
@@ -114,7 +113,9 @@ def explain_images(model: Model, path: Path, folder: Path, genome: None, on_erro
     on_error
         As for ``biocnn.apply.images.apply_images``.
     """
-    coded(model, None, 1)  # refuses models with covariates
+    if model.facts.coded:
+        message = f"{model.path}: takes covariates, which this command does not read"
+        raise InputError(message, "call Model.explain(images, covariates=...) from Python")
 
     def apply(name: str, file: Path) -> Applied:
         with model.open_image(file) as image:

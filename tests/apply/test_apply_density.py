@@ -51,13 +51,13 @@ def write(path: Path, x: np.ndarray, size: float) -> Path:
 
 def test_counts_are_sums_of_the_written_density(paths: list[Path], tmp_path: Path) -> None:
     models = [Model(path, "cpu") for path in paths]
-    image = write(tmp_path / "x.ome.tif", raw().x(3), 1.0)
+    image = write(tmp_path / "x.ome.tif", raw().x(3)[:, :, :30], 1.0)
     (tmp_path / "out").mkdir()
     apply_images(image, models, tmp_path / "out")
     table = pd.read_csv(tmp_path / "out/counts.csv")
     density = tifffile.imread(next((tmp_path / "out/density").iterdir()))
     assert density.dtype == np.float32
-    assert density.shape == (2, 48, 48)
+    assert density.shape == (2, 48, 30)
     np.testing.assert_allclose(table["count"], density.sum(axis=(1, 2)), rtol=1e-4)
     each = np.array([model.count(image).number for model in models])
     np.testing.assert_allclose(table["count"], each.mean(axis=0), rtol=1e-4)

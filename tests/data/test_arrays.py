@@ -162,3 +162,50 @@ def test_a_temporary_data_set_lasts_as_long_as_its_object() -> None:
 def test_public_names_are_listed_and_found() -> None:
     assert {"Dataset", "train", "load", "Model", "InputError"} <= set(dir(biocnn))
     assert all(hasattr(biocnn, name) for name in dir(biocnn))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"split": 0.2}, r"split: 0\.2\n  give a list"),
+        ({"split": "random"}, "split: 'random'"),
+        ({"groups": [1, None] * 30}, r"groups\[1\]: is missing"),
+        ({"groups": [1]}, "groups: 1 for 60 examples"),
+        ({"ids": pd.DataFrame({"id": range(60)})}, "ids: a table"),
+        ({"covariates": {"dose": 1}}, "covariates: dict without a list of values for each name"),
+        ({"covariates": np.ones((60, 2))}, "covariates: ndarray"),
+    ],
+)
+def test_what_belongs_to_each_example_is_a_list(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Dataset.from_arrays(TEXT, Y, **given)
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["a", "a "], ["", "b"], ["a\tb", "c"]])
+def test_targets_need_names_of_their_own(names: list[str]) -> None:
+    with pytest.raises(InputError, match=r"y: .* as name of column"):
+        Dataset.from_arrays(TEXT, pd.DataFrame(np.c_[Y, 1 - Y], columns=names))
+
+
+def test_booleans_of_pandas_may_be_missing() -> None:
+    first = pd.Series(Y == 1, dtype="boolean")
+    assert same(Dataset.from_arrays(TEXT, first), Dataset.from_arrays(TEXT, Y))
+    first[0] = pd.NA
+    found = Dataset.from_arrays(TEXT, {"a": first, "b": 1 - Y})
+    assert np.isnan(found.y[0][0])
+    assert found.y[1].tolist() == [Y[1], 1 - Y[1]]
+
+
+def test_x_that_is_empty_or_names_files_is_refused() -> None:
+    for x, message in (([], "an empty list"), (["a.png"] * 4, "looks like a file"), (X[:, 0, :0], "is no image")):
+        with pytest.raises(InputError, match=message):
+            Dataset.from_arrays(x, [0, 1, 0, 1])
+
+
+def test_from_files_takes_sections_only(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data: 't\.csv' is no section"):
+        Dataset.from_files("t.csv")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"split: .* is no section"):
+        Dataset.from_files({"name": "Images"}, split=["train"])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no such data set"):
+        Dataset(tmp_path)

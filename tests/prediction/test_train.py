@@ -1,5 +1,6 @@
 """Training from Python: the same bytes and metrics as the workflow, and a model that keeps its history."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,14 @@ def test_evaluation_gives_the_metrics_of_the_workflow(done: Path, model: biocnn.
     pd.testing.assert_frame_equal(found, wanted.drop(columns="run").reset_index(drop=True))
     with pytest.raises(InputError, match=r"metrics\.resample: unknown key"):
         model.evaluate(data, resample=50)
+
+
+def test_a_data_set_of_an_earlier_version_is_refused(done: Path, model: biocnn.Model, tmp_path: Path) -> None:
+    shutil.copytree(done / "dataset", tmp_path / "old", ignore=shutil.ignore_patterns("settings.json"))
+    old = biocnn.Dataset(tmp_path / "old")
+    for call in (lambda: biocnn.train(old, MODEL, log=None), lambda: model.evaluate(old)):
+        with pytest.raises(InputError, match=r"earlier version of biocnn stored it\n.*rerun the step dataset"):
+            call()
 
 
 def test_a_model_keeps_its_history_and_can_be_saved(model: biocnn.Model, tmp_path: Path) -> None:

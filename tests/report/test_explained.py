@@ -100,3 +100,15 @@ def test_what_cannot_be_explained(binder: biocnn.Model, tmp_path: Path, capsys: 
     assert cli.main(["explain", str(binder.path), str(binder.path), new, out]) == 2
     assert "2 models" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_maps_of_numbers_are_not_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = biocnn.Dataset.from_arrays(X, X, task="image_to_image")
+    model = biocnn.train(data, {"name": "UNet", "channels": [2, 4]}, epochs=1, steps_per_epoch=1, threads=1, log=None)
+    with pytest.raises(InputError, match="a model for an image for each image: its predictions are not explained"):
+        model.explain(X[0])
+    tifffile.imwrite(tmp_path / "new.tif", X[0])
+    assert cli.main(["explain", str(model.path), str(tmp_path / "new.tif"), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "not explained" in told
+    assert "skipped" not in told

@@ -368,7 +368,7 @@ def read_examples(path: str | Path, words: Sequence[str] = ()) -> pd.DataFrame:
     check_file(Path(path))
     try:
         others = [column for column in pd.read_csv(path, sep="\t", nrows=0) if column not in names]
-        types = names | dict.fromkeys(words, str)
+        types = names | dict.fromkeys((*words, "chrom"), str)  # 1 and 01 are names, too
         table = pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False, na_values={c: [""] for c in others})
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error})", REMEDY) from error

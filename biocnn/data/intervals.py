@@ -14,6 +14,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.ranges import Count
 from biocnn.data.genome_reader import GenomeReader
+from biocnn.data.loci import FROM
 from biocnn.data.peak_sets import label_windows, merge_peaks
 from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.raw import Raw
@@ -26,7 +27,7 @@ from biocnn.io.tables import as_float32, without_labels
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import task_of
 
-PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score"]
+PROVENANCE = ["id", "group", "chrom", "start", "end", "strand", "kind", "score", FROM]
 
 
 @dataclass(kw_only=True)

@@ -18,6 +18,7 @@ from biocnn.explain.coordinates import clipped, located, on_genome
 from biocnn.explain.seqlets import present
 from biocnn.explain.sequences import LARGEST_Q, LEAST_SIMILARITY, Regions, SequenceExplanation
 from biocnn.io.bed import write_bed
+from biocnn.io.fasta import reverse_complement
 from biocnn.io.genome import Genome
 from biocnn.io.tracks import write_bigwig
 from biocnn.prediction.model import Model
@@ -165,15 +166,17 @@ class GenomeFiles:
         self._list(name, content, number, note)
 
     def _view(self, shown: Mapping[str, np.ndarray], model: Model) -> None:
-        """Predict windows around the first examples that have attributions, for a view of the genome."""
+        """Predict windows around the first examples that have attributions, on the strand of each example."""
         chosen = [i for i, name in enumerate(shown["id"]) if name in self.windows.index][:VIEWED]
         window = model.facts.window
         step, aside = max(1, window // STEPS), max(window, ASIDE)
         found: dict[str, list[np.ndarray]] = {"id": [], "at": [], "prediction": []}
         for i in chosen:
             place = self.windows.loc[shown["id"][i]]
-            around = model.scan(self.genome, place["chrom"], place["start"] - aside, place["end"] + aside, stride=step)
-            starts, p = (np.concatenate(part) for part in zip(*around, strict=True))
+            starts = np.arange(place["start"] - aside, place["end"] + aside - window + 1, step)
+            contig = np.full(len(starts), self.genome.names.index(place["chrom"]))
+            codes = self.genome.windows(contig, starts, window)
+            p = model.predict(reverse_complement(codes) if place["strand"] == "-" else codes)
             found["id"].append(shown["id"][i])
             found["at"].append(starts + window // 2)
             found["prediction"].append(p[:, shown["output"][i]])

@@ -142,10 +142,10 @@ def _views(results: Results, stored: dict[str, np.ndarray], windows: pd.DataFram
     labels = results.task is not None and results.task.family == "classification"
     figure = genome_view(views, results.predicted, results.facts.alphabet, labels)
     caption = (
-        f"Views of the genome around examples. Above: the {results.predicted} of windows around each base; bars: the "
-        f"test windows at their own{' (blue: positive; grey: negative)' if labels else ''}. Below: attributions on the "
-        "+ strand within the example (shaded), with sites of motifs and their strand. Positions count from 1, as in "
-        "genome browsers, for which explain/ has the same as files."
+        f"Views of the genome around examples. Above: the {results.predicted} of windows around each base, on the "
+        f"strand of the example; bars: the test windows at their own{' (blue: positive; grey: negative)' * labels}. "
+        "Below: attributions on the + strand within the example (shaded), with sites of motifs and their strand. "
+        "Positions count from 1, as in genome browsers, for which explain/ has the same as files."
     )
     return [gallery.add("genome_view", figure, f"Predictions and attributions at {len(views)} loci", caption)]
 

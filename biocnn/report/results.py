@@ -22,10 +22,8 @@ from biocnn.tasks.task import PartTask
 from biocnn.training.metadata import Metadata, read_metadata
 
 _WORDS = ("run", "split", "part", "output", "metric", "over", "unit")
-_NAMES = dict.fromkeys(
-    (*_WORDS, "part", "id", "group", "example", "motif", "target_id", "target_name", "image", "path", "class", "grade"),
-    str,
-)
+_OTHERS = ("id", "group", "chrom", "example", "motif", "target_id", "target_name", "image", "path", "class", "grade")
+_NAMES = dict.fromkeys((*_WORDS, *_OTHERS), str)
 _NO_FACTS = Facts.model_construct(kind="", task="", spatial_dims=0, in_channels=0, out_channels=0, outputs=[])
 _MATCH = ("target_id", "target_name", "strand", "offset", "similarity", "p_value", "q_value")
 

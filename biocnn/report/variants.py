@@ -6,7 +6,7 @@ import pandas as pd
 from biocnn.report.blocks import Section, Table, Text, plural, short, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import number
-from biocnn.report.mutation_map import mutation_maps
+from biocnn.report.mutation_map import hints, mutation_maps
 from biocnn.report.results import Results
 
 _SHOWN = 20
@@ -81,13 +81,19 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
     ]
     alphabet = results.facts.alphabet
     marks = [int(mark) for mark in maps["mark"]]
-    figure = mutation_maps(list(maps["codes"]), list(maps["change"]), titles, alphabet, results.scale, marks)
+    codes, changes = list(maps["codes"]), list(maps["change"])
+    figure = mutation_maps(codes, changes, titles, alphabet, results.scale, marks)
+    places = [
+        (str(chrom), int(start), int(start) + len(code), "+") if chrom else None
+        for chrom, start, code in zip(maps["chrom"], maps["start"], codes, strict=True)
+    ]
     caption = (
         f"Mutation maps around variants (framed), for the allele with the larger {results.scale}. Letters: mean "
         f"decrease of the {results.scale} when the base is replaced; below: change of the {results.scale} by each "
-        "single replacement."
+        "single replacement. The pointer shows position (in the window if ALT has another length), mutation and change."
     )
-    return gallery.add("variants", figure, f"Mutation maps of {plural(len(titles), 'variant')}", caption)
+    words, alt = hints(codes, changes, alphabet, places, marks), f"Mutation maps of {plural(len(titles), 'variant')}"
+    return gallery.add("variants", figure, alt, caption, hints=words)
 
 
 def _short(allele: str) -> str:

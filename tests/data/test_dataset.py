@@ -70,9 +70,11 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
     raw = sequences(9)
     raw.examples["id"] = ["NA", "nan", "null", "007", "1e5", "", "a\tb", 'q"', "-"]
     raw.examples["group"] = ["NA", "NA", "01", "01", "None", "None", "x", "x", "x"]
+    raw.examples["chrom"] = [None, *"12345678"]
     found = stored(raw, tmp_path, val=["01"], test=["None"])
     for column in ("id", "group"):
         assert list(found.examples[column]) == list(raw.examples[column])
+    assert list(found.examples["chrom"][1:]) == [*"12345678"]
 
 
 def test_shares_and_intensity_come_from_the_training_split(tmp_path: Path) -> None:

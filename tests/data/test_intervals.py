@@ -207,6 +207,12 @@ def test_overlapping_windows_are_in_the_same_block(read, negatives):
                 assert a.group == b.group
 
 
+def test_shuffles_name_the_window_that_they_come_from(read):
+    negatives = {"name": "dinucleotide_shuffled", "fresh": False}
+    table = read("chrI\t100\t110\nchrI\t300\t310\n", negatives=negatives)[0].examples
+    assert table["shuffled_from"].tolist()[2:] == table["id"].tolist()[:2]
+
+
 def test_given_negatives_are_cut_like_positives_and_never_overlap_them(read, tmp_path):
     (tmp_path / "other.bed").write_text("1\t105\t115\n2\t1000\t1010\n")
     raw, checks = read("chrI\t100\t110\n", negatives={"name": "given", "path": tmp_path / "other.bed"})

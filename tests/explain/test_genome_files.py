@@ -14,7 +14,7 @@ from biocnn.config.schema import choose
 from biocnn.core.checks import Checks
 from biocnn.data.intervals import Intervals
 from biocnn.explain.coordinates import clipped, located, on_genome
-from biocnn.explain.genome_files import averaged, on_plus
+from biocnn.explain.genome_files import GenomeFiles, averaged, on_plus
 from biocnn.explain.step import explain_test_part
 from biocnn.io.bed import read_bed
 from biocnn.io.fasta import reverse_complement
@@ -25,6 +25,7 @@ from biocnn.training.checkpoint import build_model, save_model
 SITE = np.array([3, 3, 0, 1, 1, 1, 2, 2, 0, 1], np.uint8)  # TTACCCGGAC
 WINDOW = 50
 SECTION = {"name": "DeepBind", "channels": 1, "kernel_size": 10, "strands": "both", "hidden": 0}
+ONE_STRAND = {"strands": "single"}
 
 
 def genome_of(folder: Path) -> tuple[Genome, pd.DataFrame]:
@@ -169,6 +170,18 @@ def test_predictions_around_examples_are_those_of_windows(explained: SimpleNames
         codes = explained.genome.codes(window["chrom"], window["start"], window["end"])
         middle = np.flatnonzero(at == window["start"] + WINDOW // 2)
         np.testing.assert_allclose(prediction[middle], explained.model.predict(codes[None])[0, 0], atol=1e-5)
+
+
+def test_predictions_around_an_example_are_of_its_strand(explained: SimpleNamespace, tmp_path: Path) -> None:
+    dataset, genome, section = explained.dataset, explained.genome, choose("models", SECTION | ONE_STRAND, "model")
+    save_model(tmp_path / "m.safetensors", build_model(section, dataset.facts), metadata(section, dataset.facts))
+    model, examples = Model(tmp_path / "m.safetensors"), dataset.examples.set_index("id")
+    name = examples.index[(examples["split"] == "test") & (examples["strand"] == "-")][0]
+    GenomeFiles(tmp_path, dataset, genome)._view({"id": np.array([name]), "output": np.array([0])}, model)
+    view, window = np.load(tmp_path / "genome_view.npz"), examples.loc[name]
+    codes = reverse_complement(genome.codes(window["chrom"], window["start"], window["end"]))
+    found = view["prediction"][0][view["at"][0] == window["start"] + WINDOW // 2]
+    np.testing.assert_allclose(found, model.predict(codes[None])[0], atol=1e-5)
 
 
 def test_without_a_genome_contigs_end_with_their_last_window(explained: SimpleNamespace, tmp_path: Path) -> None:

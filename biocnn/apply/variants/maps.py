@@ -94,11 +94,13 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
     Returns
     -------
     maps
-        codes (N, L); change (N, 4, L); mark (N,), column of the variant's first base; allele (N,), REF or ALT.
+        codes (N, L); change (N, 4, L); mark (N,), column of the variant's first base; allele (N,), REF or ALT; chrom
+        and start (N,), first base of the window in the genome, 0-based. If ALT has another length, so that its window
+        has no place in the genome, chrom is empty.
     """
     length = ensemble.window
     codes, change, allele = np.zeros((len(chosen), length), np.uint8), np.zeros((len(chosen), 4, length)), []
-    mark = np.zeros(len(chosen), np.int64)
+    mark, first, chrom = np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64), []
     for i, variant in enumerate(chosen):
         contig = np.array([variant.contig])
         start, ref, alt = normalise(genome, contig, np.array([variant.pos - 1]), [variant.ref], [variant.alt])
@@ -107,8 +109,11 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
         codes[i] = pair[better]
         allele.append(("REF", "ALT")[better])
         change[i] = _change(ensemble, pair[[better]], variant.output)
-        mark[i] = max(0, (length - len(ref[0])) // 2)
-    return {"codes": codes, "change": change, "mark": mark, "allele": np.array(allele, str)}
+        flank = (length - len(ref[0])) // 2
+        mark[i], first[i] = max(0, flank), start[0] - flank
+        chrom.append(variant.chrom if not better or len(ref[0]) == len(alt[0]) else "")
+    place = {"allele": np.array(allele, str), "chrom": np.array(chrom, str), "start": first}
+    return {"codes": codes, "change": change, "mark": mark, **place}
 
 
 def _change(ensemble: Ensemble, codes: np.ndarray, output: int) -> np.ndarray:

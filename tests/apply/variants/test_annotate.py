@@ -349,6 +349,7 @@ def test_maps_of_the_largest_effects_and_of_requested_variants(tmp_path: Path) -
         here, there = ("ACGT".index(base) for base in (found.ref, found.alts[0]))
         sign, other = (1, there) if maps["allele"][0] == "REF" else (-1, here)
         change = sign * maps["change"][0, other, maps["mark"][0]]
+        assert (maps["chrom"][0], maps["start"][0] + maps["mark"][0] + 1) == (found.chrom, found.pos)
         assert change == pytest.approx(found.info["BIOCNN_bound_DLOGIT"][0], rel=1e-3)
 
 

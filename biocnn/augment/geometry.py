@@ -107,7 +107,7 @@ def affine(
     some = Some(share, u)
     if not len(some.u):
         return x, STAY
-    sizes = torch.tensor(x.shape[2:], device=x.device, dtype=torch.float32)
+    sizes = torch.tensor(x.shape[2:], dtype=torch.float32).to(x.device, non_blocking=True)
     limits = {"rotate": rotate, "tilt": tilt, "scale": scale, "stretch": stretch, "shear": shear}
     matrix = _matrices(some.u[:, 1:3], len(sizes), **limits) * sizes / sizes[:, None]  # in half-lengths of each axis
     field = None

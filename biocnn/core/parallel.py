@@ -71,7 +71,7 @@ class Processes:
         """Return for each flag whether any process has set it."""
         if self.number == 1:
             return list(flags)
-        any_set = torch.tensor(flags, dtype=torch.int32, device=_device())
+        any_set = torch.tensor(flags, dtype=torch.int32)
         distributed.all_reduce(any_set, distributed.ReduceOp.MAX)
         return any_set.bool().tolist()
 
@@ -89,17 +89,13 @@ ALONE = Processes()
 
 def _gather(x: Tensor, number: int) -> list[Tensor]:
     """Gather the tensors of all processes, whose first sizes may differ by one."""
-    sizes = [torch.zeros(1, dtype=torch.long, device=x.device) for _ in range(number)]
-    distributed.all_gather(sizes, torch.tensor([len(x)], device=x.device))
+    sizes = [torch.zeros(1, dtype=torch.long) for _ in range(number)]
+    distributed.all_gather(sizes, torch.tensor([len(x)]))
     most = max(int(size) for size in sizes)
     padded = torch.cat([x, x.new_zeros(most - len(x), *x.shape[1:])]).contiguous()
     found = [torch.empty_like(padded) for _ in range(number)]
     distributed.all_gather(found, padded)
     return [part[: int(size)] for part, size in zip(found, sizes, strict=True)]
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if distributed.get_backend() == "nccl" else "cpu")
 
 
 @contextmanager
@@ -112,7 +108,8 @@ def started_processes() -> Iterator[Processes]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if cuda else "gloo")
+    # Flags and sizes are exchanged by CPUs, so that no step waits for its GPU.
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
         yield Processes(distributed.get_rank(), number)
     finally:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from biocnn.nn.precision import full_float32
 from biocnn.nn.words import Words, by_part
 
 BATCH = 256
@@ -13,11 +14,12 @@ BATCH = 256
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in evaluation mode within the context."""
+    """Put a model in evaluation mode within the context, with full float32: what is explained may be a small change."""
     training = model.training
     model.eval()
     try:
-        yield
+        with full_float32():
+            yield
     finally:
         model.train(training)
 

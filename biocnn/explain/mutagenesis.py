@@ -1,8 +1,6 @@
 """Saturation mutagenesis: the change of the logit for every single-base substitution."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -48,22 +46,11 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
     codes = (to_tensor(codes) if isinstance(codes, np.ndarray) else codes).to(_device(model))
     if not _mutable(codes).any():
         return torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
-    with evaluating(model), _all_digits():
+    with evaluating(model):
         x = one_hot(codes)
         return by_part(
             model, output, lambda network: _followed(network, codes, output), lambda words: words.changes(x, output)
         )
-
-
-@contextmanager
-def _all_digits() -> Iterator[None]:
-    """Use full float32 convolutions on GPUs: mutations change little, and TF32 has only 10 of 23 bits."""
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
 
 
 def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:

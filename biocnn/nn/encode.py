@@ -49,7 +49,7 @@ def normalise(image: Tensor, low: Tensor, high: Tensor) -> Tensor:
         Shape (C,), or (N, C) for one range per image; a channel in which they are equal becomes 0.
     """
     shape = (*(low.shape if low.ndim == 2 else (1, -1)), *[1] * (image.ndim - 2))
-    low, high = low.view(shape).to(image.device), high.view(shape).to(image.device)
+    low, high = (end.view(shape).to(image.device, non_blocking=True) for end in (low, high))
     span = (high - low).where(high > low, float("inf"))
     return (image.float() - low) / span
 

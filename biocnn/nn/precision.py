@@ -1,6 +1,7 @@
 """Choose the number format of a network: float32, or bfloat16 on hardware that supports it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,17 @@ LARGE = 10_000_000  # multiply-adds per example; below, conversions cost as much
 def autocast(precision: str, device: torch.device) -> Callable[[], torch.autocast]:
     """Return a factory of contexts that run a network in float32 or bfloat16; weights stay float32."""
     return partial(torch.autocast, device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Do not let GPUs shorten float32 in convolutions to TF32, which has 10 of its 23 bits after the point."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def in_float32(logits: Tensor | list[Tensor]) -> Tensor | list[Tensor]:

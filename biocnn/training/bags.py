@@ -75,7 +75,8 @@ class BagBatches(FramedBatches):
         for index, batch, x in zip(indices, bags, self._read(bags), strict=True):
             places = torch.cat([torch.from_numpy(self.starts[i] + images) for i, images in batch])
             x, move = augmented(self.augment, self._scaled(x, batch), self.draws, places)
-            yield _padded(x, batch, self.instances), self.target.warp(self.y[index.to(self.device)], move, x.shape[2:])
+            y = self.y[index.to(self.device, non_blocking=True)]
+            yield _padded(x, batch, self.instances), self.target.warp(y, move, x.shape[2:])
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return an augmented batch: x (N, instances, C, *size), NaN after the images of smaller bags, and y (N, K)."""
@@ -100,7 +101,7 @@ class BagBatches(FramedBatches):
             return self.loader.load([[(self.rows[i], images) for i, images in batch] for batch in bags])
         resident, starts = self.x, self.starts
         places = (np.concatenate([starts[i] + images for i, images in batch]) for batch in bags)
-        return (resident[torch.from_numpy(place).to(self.device)] for place in places)
+        return (resident[torch.from_numpy(place).to(self.device, non_blocking=True)] for place in places)
 
     def _scaled(self, x: Tensor, batch: Sequence[Bag]) -> Tensor:
         rows = np.repeat([self.rows[i] for i, _ in batch], [len(images) for _, images in batch])

@@ -70,7 +70,7 @@ def augmented(
     """
     moves = []
     for name, function in augment:
-        match function(x, draws[name][index].to(x.device)):
+        match function(x, draws[name][index].to(x.device, non_blocking=True)):
             case Tensor() as changed, Move() as move if (changed.shape, changed.dtype) == (x.shape, x.dtype):
                 x = changed
             case Tensor() as changed, Move():
@@ -173,7 +173,7 @@ class SequenceBatches:
         Also draws the randomness of this epoch: augmentation and the shuffled negatives of the training split.
         """
         device = self.codes.device
-        order = draws(seed, epoch, "order", (len(self),)).argsort().to(device)
+        order = draws(seed, epoch, "order", (len(self),)).to(device).argsort()
         self.draws = {name: draws(seed, epoch, name, (len(self), DRAWS)).to(device) for name, _ in self.augment}
         if self.occupied is not None:
             occupied = self.occupied[order]
@@ -305,7 +305,7 @@ class ImageBatches:
 
 def hide_pixels(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """Hide pixels of a batch as draws (N, 2) determine; return it, and the values to predict, nan elsewhere."""
-    return hide(x, uniform(u.to(x.device), [draws_for(x.shape[2:])]))
+    return hide(x, uniform(u.to(x.device, non_blocking=True), [draws_for(x.shape[2:])]))
 
 
 def preview(

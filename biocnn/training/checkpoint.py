@@ -4,8 +4,8 @@ import json
 import platform
 import subprocess
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+import biocnn
 from biocnn.config.registry import find, own_module, suited
 from biocnn.config.schema import Chosen, build, choose
 from biocnn.core.errors import InputError
@@ -193,7 +194,10 @@ def _at_most(tensors: int, values: int) -> Iterator[None]:
 
 def versions() -> dict[str, str]:
     """Return versions of the packages that affect results, and the commit if the code is in a git checkout."""
-    packages = {name: version(name) for name in ("biocnn", "torch", "numpy", "pandas", "scikit-image", "snakemake")}
+    packages = {"biocnn": biocnn.__version__}
+    for name in ("torch", "numpy", "pandas", "scikit-image", "snakemake"):
+        with suppress(PackageNotFoundError):  # biocnn.train works without Snakemake
+            packages[name] = version(name)
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         commit = subprocess.run(git, capture_output=True, text=True, timeout=5, check=False).stdout.strip()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
 from biocnn.models.image_network import ImageNetwork
-from biocnn.nn.precision import autocast, in_float32
+from biocnn.nn.precision import autocast, full_float32, in_float32
 from biocnn.tasks import Task
 from biocnn.training.batches import ImageBatches, SequenceBatches
 
@@ -44,7 +44,7 @@ class OwnLoss(nn.Module):
 
 def logits_of(network: nn.Module, x: Tensor, precision: str = "float32") -> Any:
     """Return the logits for x (N, C, *spatial), or boxes: a list of tensors; float32."""
-    with autocast(precision, x.device)():
+    with autocast(precision, x.device)(), full_float32():
         return in_float32(network(x))
 
 

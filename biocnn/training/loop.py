@@ -306,6 +306,7 @@ class Training:
 
     def _tick(self) -> None:
         """Add up the time since the last call."""
+        self.pace.wait()
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
         self.progress.seconds += spent

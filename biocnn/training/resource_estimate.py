@@ -76,6 +76,11 @@ class Pace:
         self.total, self.settings, self.device = total, settings, device
         self.times: list[float] = []
 
+    def wait(self) -> None:
+        """Wait for a GPU to complete the step, while steps are timed: it lags behind the process that instructs it."""
+        if len(self.times) < TIMED and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def tell(self, seconds: float, left: int) -> list[str]:
         """Record the time of a step, with ``left`` to go; return log lines with a forecast after ``TIMED`` steps."""
         if len(self.times) == TIMED:

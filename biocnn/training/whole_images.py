@@ -87,7 +87,7 @@ class WholeBatches(FramedBatches):
         """Yield augmented batches in order."""
         for index, x in zip(indices, self._read(indices), strict=True):
             x, move = augmented(self.augment, self._scaled(x, index), self.draws, index)
-            index = index.to(self.device)
+            index = index.to(self.device, non_blocking=True)
             y = self.target.warp(self.y[index], move, x.shape[2:])
             yield beside(x, self.z[index]).contiguous(memory_format=LAST[x.ndim]), y
 
@@ -99,14 +99,14 @@ class WholeBatches(FramedBatches):
         """Yield all images in order, without augmentation."""
         indices = torch.arange(len(self)).split(batch_size)
         for index, x in zip(indices, self._read(indices), strict=True):
-            x, index = self._scaled(x, index), index.to(self.device)
+            x, index = self._scaled(x, index), index.to(self.device, non_blocking=True)
             yield beside(x, self.z[index]).contiguous(memory_format=LAST[x.ndim]), self.y[index]
 
     def _read(self, indices: Sequence[Tensor]) -> Iterator[Tensor]:
         if self.x is None:
             return self.loader.load([self.rows[index.numpy()] for index in indices])
         resident = self.x
-        return (resident[index.to(self.device)] for index in indices)
+        return (resident[index.to(self.device, non_blocking=True)] for index in indices)
 
     def _scaled(self, x: Tensor, index: Tensor) -> Tensor:
         return normalise(x.to(self.device, non_blocking=True), *self.ranges[self.rows[index.numpy()]].unbind(1))

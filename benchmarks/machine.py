@@ -3,34 +3,53 @@
 import datetime
 import os
 import platform
-from importlib.metadata import version
 from typing import Any
 
 import torch
 
+import biocnn
 from biocnn.core.machine import INTERESTING, processor
 
 
+# Kinds of machines, whose results are kept apart, and their columns in the table.
+KINDS = {"avx2": "AVX2", "avx512": "AVX-512 / AMX", "gpu": "GPU", "other": "other"}
+BUSY = 0.3  # load above which timings mean little
+
+
+def load() -> float:
+    """Return the mean number of processes that wanted to run in the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def kind_of(facts: dict[str, Any]) -> str:
+    """Return the kind of a machine, a key of ``KINDS``."""
+    if facts["device"] != "cpu":
+        return "gpu"
+    return "avx512" if "avx512f" in facts["instructions"] else "avx2" if "avx2" in facts["instructions"] else "other"
+
+
 def machine() -> dict[str, Any]:
-    """Return processor, cores, relevant instruction sets, device, versions and date."""
+    """Return processor, cores, relevant instruction sets, load, device, versions and date."""
     name, instructions = processor()
     return {
         "processor": name,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instructions": instructions,
+        "load": load(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "biocnn": version("biocnn"),
+        "biocnn": biocnn.__version__,
         "date": datetime.date.today().isoformat(),
     }
 
 
 def describe(facts: dict[str, Any]) -> str:
     """Describe the machine in one line."""
+    busy = f", load {facts['load']:g}" if "load" in facts else ""
     instructions = ", ".join(facts["instructions"]) or "none of " + ", ".join(INTERESTING)
     return (
-        f"{facts['processor']}, {facts['cores']} cores ({instructions}), device {facts['device']}; "
+        f"{facts['processor']}, {facts['cores']} cores ({instructions}){busy}, device {facts['device']}; "
         f"torch {facts['torch']}, Python {facts['python']}; {facts['date']}"
     )

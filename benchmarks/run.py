@@ -1,10 +1,11 @@
-"""Run rows of the benchmark: ``python -m benchmarks.run [ROW ...] [--rounds N]``; all by default."""
+"""Run rows of the benchmark: ``python -m benchmarks.run [ROW ...] [--rounds N] [--busy]``; all by default."""
 
 import argparse
 import json
+import sys
 
 from benchmarks.data import ROOT
-from benchmarks.machine import machine
+from benchmarks.machine import BUSY, kind_of, load, machine
 from benchmarks.rows import ROWS
 from benchmarks.table import write_table
 
@@ -12,17 +13,22 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
-    """Run, write one result file per row, and update the table."""
+    """Run, write one result file per row and kind of machine, and update the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
+    parser.add_argument("--busy", action="store_true", help=f"run although the load is above {BUSY:g}")
     arguments = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
+    if (busy := load()) > BUSY and not arguments.busy:
+        sys.exit(f"the load of this machine is {busy:g}, above {BUSY:g}: wait until nothing else runs, or add --busy")
+    facts = machine()
+    folder = RESULTS / kind_of(facts)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in arguments.rows or ROWS:
         print(name, flush=True)
-        result = {"row": name, "machine": machine(), **ROWS[name](arguments.rounds)}
-        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-        write_table(PAGE, [RESULTS / f"{row}.json" for row in ROWS])
+        result = {"row": name, "machine": facts, **ROWS[name](arguments.rounds)}
+        (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        write_table(PAGE, RESULTS, list(ROWS))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ READY := .venv/.ready
 # Rules call `biocnn`, which must be that of this environment.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help run test lint docs nightly bench
+.PHONY: help run test lint docs nightly bench gpu
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -39,6 +39,9 @@ nightly: $(READY) ## run the tests that take more than a minute
 
 bench: $(READY) ## compare speed with other tools (docs/benchmarks.md); nothing else should run at the same time
 	$(BIN)/python -m benchmarks.run
+
+gpu: ## test and measure on a GPU with the packages of PYTHON, without setting up .venv (docs/benchmarks.md)
+	$(PYTHON) -m benchmarks.gpu.run
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later is needed; install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }

@@ -1,0 +1,45 @@
+"""``make gpu`` on a machine that lacks everything it does not need; rehearsed on the CPU."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LACKS = (
+    "captum", "hypothesis", "imagecodecs", "jinja2", "matplotlib", "memelite", "monai", "nibabel", "pyBigWig",
+    "pydicom", "pyfaidx", "pysam", "sklearn", "snakemake", "tangermeme", "zarr",
+)  # fmt: skip
+# Python imports this module at its start, in every process.
+BLOCKER = f"""
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {LACKS!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.mark.slow
+def test_everything_runs_in_small_sizes_with_few_packages(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BLOCKER)
+    told = {"BIOCNN_GPU_REHEARSAL": "1", "OUT": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu.run"], capture_output=True, text=True, cwd=ROOT,
+        env=os.environ | told, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "gpu_rehearsal.json").read_text())
+    outcomes = [word for file in result["tests"].values() for word in file["outcomes"].values()]
+    assert outcomes.count("passed") > 15
+    assert set(outcomes) <= {"passed", "skipped"}
+    assert len(result["rows"]) == 10
+    for name, row in result["rows"].items():
+        assert any(line.get("side") == "biocnn" and line.get("rate") for line in row["lines"]), name
+        assert any("idle" in line for line in row["lines"]), name

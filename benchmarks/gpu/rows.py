@@ -90,7 +90,7 @@ def fields(folder: Path, shape: tuple[int, ...], number: int) -> Dataset:
 def pictures(folder: Path, side: int, number: int, times: int) -> Dataset:
     """Store noisy colour images of eight classes, told by their brightness."""
     kinds = np.arange(number) % 8
-    x = [(20 * kind + RNG.normal(50, 20, (side, side))).clip(0, 255).astype(np.uint8) for kind in kinds]
+    x = [(20 * kind + RNG.normal(50, 20, (3, side, side))).clip(0, 255).astype(np.uint8) for kind in kinds]
     facts = IMAGE | {"task": "multiclass", "spatial_dims": 2, "in_channels": 3, "channels": ["r", "g", "b"]}
     facts |= {"outputs": [f"c{k}" for k in range(8)]}
     return stored(folder, facts, x.__getitem__, np.eye(8, dtype=np.float32)[kinds], number, times)
@@ -198,25 +198,26 @@ def unet2d(folder: Path) -> None:
 
 
 def unet3d(folder: Path) -> None:
-    """U-Net of 32 to 256 channels on augmented patches of 64^3 voxels; peers do not augment."""
+    """U-Net of 16 to 256 channels on augmented patches of 64^3 voxels; peers do not augment."""
     _unet("unet3d", fields(folder, (size(96, 24),) * 3, size(16, 16)), (size(64, 16),) * 3, size(8, 2))
 
 
 def _unet(name: str, dataset: Dataset, patch: tuple[int, ...], batch: int) -> None:
-    channels = [8, 16] if REHEARSAL else [32, 64, 128, 256, 512][: 7 - len(patch)]
+    channels = [size(width, 4) for width in ([32, 64, 128, 256, 512] if len(patch) == 2 else [16, 32, 64, 128, 256])]
     model = {"name": "UNet", "channels": channels}
     facts = dataset.facts
     plain = partial(build_model, choose("models", model, "model"), facts)
-    peers = {"biocnn's network in a plain loop": plain}
-    if not REHEARSAL or len(channels) == 5:
-        peers["MONAI BasicUNet in a plain loop"] = partial(basic_unet, len(patch), channels)
+    peers = {
+        "biocnn's network in a plain loop": plain,
+        "MONAI BasicUNet in a plain loop": partial(basic_unet, len(patch), channels),
+    }
     corner = tuple(slice(0, side) for side in patch)
     x, y = (
         torch.from_numpy(np.stack([array[row][(..., *corner)] for row in dataset.rows("train")]))
         for array in (dataset.x, dataset.y)
     )
     train_row(
-        name, dataset, model, patch, peers, (x.float() / 255, y[:, None].float()), mean_bce, augment="default",
+        name, dataset, model, patch, peers, (x.float() / 255, y.reshape(x.shape).float()), mean_bce, augment="default",
         batch_size=batch, patch=list(patch), steps_per_epoch=size(60, 2), workers=0,
     )  # fmt: skip
 

@@ -10,7 +10,6 @@ import torch
 import biocnn
 from biocnn.core.machine import INTERESTING, processor
 
-
 # Kinds of machines, whose results are kept apart, and their columns in the table.
 KINDS = {"avx2": "AVX2", "avx512": "AVX-512 / AMX", "gpu": "GPU", "other": "other"}
 BUSY = 0.3  # load above which timings mean little

@@ -13,7 +13,7 @@ _RCNN = (
 REFERENCES: Final = {
     # networks, by name
     "AlexNet": "Krizhevsky A, Sutskever I, Hinton GE. ImageNet classification with deep convolutional neural "
-    "networks. NeurIPS 2012. doi:10.1145/3065386",
+    "networks. NeurIPS 2012; Commun ACM 60, 84–90 (2017). doi:10.1145/3065386",
     "Basset": "Kelley DR, Snoek J, Rinn JL. Basset: learning the regulatory code of the accessible genome with deep "
     "convolutional neural networks. Genome Res 26, 990–999 (2016). doi:10.1101/gr.200535.115",
     "BPNet": _BPNET,

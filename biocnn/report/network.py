@@ -46,15 +46,17 @@ class Stage:
 
 
 def drawn(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Draw the network of the first run; nothing if its layers cannot be listed."""
-    path = results.model(results.runs[0])
+    """Draw the network of the first run; nothing if it is a user's own that fails on zeros."""
+    path, own = results.model(results.runs[0]), own_modules(settings)
     assert path
+    model, meta = load_model(path, trust=own)
+    network = model.network if isinstance(model, WordMixture) else model
+    size = _size(meta)
     try:
-        model, meta = load_model(path, trust=own_modules(settings))
-        network = model.network if isinstance(model, WordMixture) else model
-        size = _size(meta)
         found = summary(network, size)
-    except Exception:  # a user's own network may do anything with zeros, and a report is more than this figure
+    except Exception:
+        if not own:
+            raise
         return []
     first = (meta.facts.in_channels, *([size] * meta.facts.spatial_dims if isinstance(size, int) else size))
     figure = figure_of(stages(found), first)

@@ -224,7 +224,7 @@ def _batch_size(patch: list[int], channels: Any, memory: float) -> Decision:
         why = f"as many as fit in train.memory_gb: {memory:g}"
     else:
         why = f"about {BATCH_PIXELS * memory:,.0f} pixels per step, {BATCH[0]} to {BATCH[1]} patches of {size}"
-    return Decision(value=value, reason=f"{why}; at most about {each * value / GIB:.1f} GB")
+    return Decision(value=value, reason=f"{why}; at most about {max(0.1, each * value / GIB):.1f} GB")
 
 
 def _stem(facts: Facts) -> Decision:

@@ -1,5 +1,7 @@
 """The section on shortcuts, or of maps on baselines: the network compared with simple models of the same examples."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -82,9 +84,9 @@ def _described(results: Results) -> str:
     return words
 
 
-def _names(rows: pd.DataFrame) -> list[str]:
-    """Return the names of baselines on two lines, if they are long."""
-    return [name.replace(" + ", "\n+ ") for name in rows["baseline"]]
+def _lines(names: Iterable[str]) -> list[str]:
+    """Return names of baselines, those of two models on two lines."""
+    return [name.replace(" + ", "\n+ ") for name in names]
 
 
 def _colour(baseline: str) -> str:
@@ -119,43 +121,46 @@ def by_metric(found: pd.DataFrame) -> Figure:
         Rows of audit.tsv for one split and output.
     """
     figure, names = new_figure(1.9), list(dict.fromkeys(found["metric"]))
-    panels = figure.subplots(1, len(names) + 1)
+    panels = figure.subplots(1, len(names) + 1, sharey=True)
+    places = {baseline: place for place, baseline in enumerate(dict.fromkeys(found["baseline"]))}
     for axes, symbol, name in zip(panels, "abc", names, strict=False):
         rows = found[found["metric"] == name]
-        _models(axes, rows)
+        _models(axes, rows, places)
         letter(axes, symbol, metric_name(name))
     alike = names[:1] if names[0] in ERRORS else names  # metrics on one scale
-    _differences(panels[-1], [found[found["metric"] == name] for name in alike], alike)
+    _differences(panels[-1], [found[found["metric"] == name] for name in alike], alike, places)
+    panels[0].set_yticks(range(len(places) + 1), [*_lines(places), "network"])
+    panels[0].set_ylim(len(places) + 0.6, -0.6)
     letter(panels[-1], "abc"[len(names)], "Network minus baseline")
     return figure
 
 
-def _models(axes: Axes, rows: pd.DataFrame) -> None:
-    for place, row in enumerate(rows.itertuples()):
+def _models(axes: Axes, rows: pd.DataFrame, places: dict[str, int]) -> None:
+    for row in rows.itertuples():
+        place = places[row.baseline]
         axes.plot([row.low, row.high], [place, place], color=_colour(row.baseline), linewidth=2)
         axes.plot(row.value, place, "o", color=_colour(row.baseline), markersize=5, markeredgecolor=MUTED)
-    first, place = rows.iloc[0], len(rows)
+    first, place = rows.iloc[0], len(places)
     axes.axvline(first["network"], color=BLUE, linewidth=0.8, linestyle=":")
     axes.plot(first["network"], place, "D", color=BLUE, markersize=5)
     if np.isfinite(first["sd_of_runs"]):
         sd = {"xerr": first["sd_of_runs"], "linewidth": 0.8, "markersize": 4}
         axes.errorbar(first["mean_of_runs"], place + 0.35, fmt="o", color=BLUE, **sd)
-    axes.set_yticks(range(place + 1), [*_names(rows), "network"])
-    axes.set_ylim(place + 0.6, -0.6)
     axes.margins(x=0.08)
 
 
-def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str]) -> None:
+def _differences(axes: Axes, parts: list[pd.DataFrame], names: list[str], places: dict[str, int]) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for shift, colour, rows, name in zip((-0.13, 0.13), (BLUE, GREEN), parts, names, strict=False):
-        for place, row in enumerate(rows.itertuples()):
-            label = {"label": metric_name(name)} if place == 0 else {}
+        for row in rows.itertuples():
+            place = places[row.baseline]
             ends = [row.difference_low, row.difference_high]
             axes.plot(ends, [place + shift] * 2, color=colour if row.gain_low > 0 else VERMILION, linewidth=1.5)
-            axes.plot(row.difference, place + shift, "o", color=colour, markersize=4, **label)
-    axes.set_yticks(range(len(parts[0])), _names(parts[0]))
-    axes.set_ylim(len(parts[0]) - 0.4, -0.6)
-    axes.legend(loc="best")
+            axes.plot(row.difference, place + shift, "o", color=colour, markersize=4)
+        axes.plot([], [], "o", color=colour, markersize=4, label=metric_name(name))
+    axes.margins(x=0.08)
+    if len(parts) > 1:
+        axes.legend(loc="best")
 
 
 def by_output(found: pd.DataFrame, metric: str) -> Figure:
@@ -188,6 +193,8 @@ def by_output(found: pd.DataFrame, metric: str) -> Figure:
     left.set_yticks(range(len(outputs)), [short(output, 24) for output in outputs])
     left.set_ylim(len(outputs) - 0.4, -0.6)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    for axes in (left, right):
+        axes.margins(x=0.08)
     letter(left, "a", metric_name(metric))
     letter(right, "b", "Network minus best baseline")
     return figure

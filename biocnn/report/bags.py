@@ -31,9 +31,11 @@ def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text
     figure = new_figure(len(names) * (size + 0.3) + 0.2)
     widths = [1] * columns + [0.5] + [1] * columns
     grid = figure.subplots(len(names), len(widths), squeeze=False, width_ratios=widths)
+    aspect = shown.shape[-2] / shown.shape[-1]
     for line, name, sides, relative in zip(grid, names, shown, weights, strict=True):
         for axes in line:
             axes.set_axis_off()
+            axes.set_box_aspect(aspect)  # also of those without an image, whose titles would be higher
         for side, offset in enumerate((0, columns + 1)):
             for place in np.flatnonzero(~np.isnan(relative[side])):
                 axes = line[offset + place]

@@ -74,7 +74,7 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
     if results.task and results.task.detects:
         how = "the scores of the boxes" + ", fused over runs" * (len(results.runs) > 1)
     parts = [f"Uncertainty is estimated from {how}."]
-    if ("objects", "auroc") in values:
+    if np.isfinite(values.get(("objects", "auroc"), np.nan)):  # both kinds exist
         parts.append(f"It separates unmatched from matched objects with AUROC {number(values['objects', 'auroc'])}.")
     if np.isfinite(values.get(("classes", "auroc"), np.nan)):
         separated = number(values["classes", "auroc"])

@@ -124,7 +124,8 @@ def _moved(step: Step) -> str:
 
 def _cautions(results: Results, rows: dict[str, tuple[Level, int]], settings: Settings) -> Iterator[str]:
     """Yield a sentence about small samples, and about what is compared with different ensembles."""
-    small = [f"{n} {NAMES[split]}" for split, (_, n) in rows.items() if split != "human" and n < IMAGES]
+    names = NAMES | {"train": f"sampled {NAMES['train']}"}
+    small = [f"{n} {names[split]}" for split, (_, n) in rows.items() if split != "human" and n < IMAGES]
     for split, number_ in positives(results).items():
         if split in rows and number_ < EXAMPLES:
             small.append(f"{number_} positives among {NAMES[split]}")

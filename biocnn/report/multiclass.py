@@ -179,8 +179,8 @@ def one_against_all(lines: dict[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
             else:
                 style = {"color": FAINT, "zorder": 2}
             axes.plot(across, up, linewidth=0.9, **style)
-            order = np.argsort(across, kind="stable")
-            levels.append(np.interp(grid, across[order], up[order]))
+            step = 1 if across[0] < across[-1] else -1  # recall descends
+            levels.append(np.interp(grid, across[::step], up[::step]))
         if len(lines) > 1:
             label = f"mean {number(np.mean(list(areas.values())))}"
             axes.plot(grid, np.mean(levels, axis=0), color=INK, linewidth=1.6, zorder=4, label=label)

@@ -11,6 +11,7 @@ from torch import nn
 
 from biocnn.config.search_space import own_modules
 from biocnn.config.settings import Settings
+from biocnn.core.errors import InputError
 from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE
 from biocnn.nn.summary import CONV, TRANSPOSED, Row, Summary, summary
 from biocnn.nn.words import WordMixture
@@ -46,14 +47,16 @@ class Stage:
 
 
 def drawn(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Draw the network of the first run; nothing if it is a user's own that fails on zeros."""
+    """Draw the network of the first run; nothing if it cannot be loaded, or is a user's own and fails on zeros."""
     path, own = results.model(results.runs[0]), own_modules(settings)
     assert path
-    model, meta = load_model(path, trust=own)
-    network = model.network if isinstance(model, WordMixture) else model
-    size = _size(meta)
     try:
+        model, meta = load_model(path, trust=own)
+        network = model.network if isinstance(model, WordMixture) else model
+        size = _size(meta)
         found = summary(network, size)
+    except InputError:
+        return []
     except Exception:
         if not own:
             raise

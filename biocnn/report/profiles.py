@@ -142,7 +142,7 @@ def totals(
         letter(axes, symbol, title)
         axes.set_box_aspect(1)
     if len(of_windows) > 1:
-        left.legend(loc="upper left")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 

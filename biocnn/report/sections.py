@@ -219,7 +219,7 @@ def _size(source: Source) -> str:
 def _bytes(size: float) -> str:
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
-            return f"{size:.3g} {unit}"
+            return f"{size:.3g}\N{NO-BREAK SPACE}{unit}"
         size /= 1000
     return ""
 

@@ -16,8 +16,8 @@ from biocnn.evaluation.audit import COLUMNS, NETWORK
 from biocnn.evaluation.baselines import BASELINES
 from biocnn.metrics import ece
 from biocnn.report import headline, write_report
-from biocnn.report.audit import audit
-from biocnn.report.figures import Gallery
+from biocnn.report.audit import audit, by_metric
+from biocnn.report.figures import Gallery, style
 from biocnn.report.headline import caution, comparison, verdict
 from biocnn.report.results import Results
 from biocnn.report.vectors import classification
@@ -149,6 +149,18 @@ def page(request, tmp_path_factory):
     with coarse():
         write_report(folder, settings, folder / "report.html", folder / "figures")
     return folder, task, (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_baseline_without_one_metric_keeps_its_line_in_all_panels():
+    rows = [row("GC content", metric="auroc"), row("6-mers", metric="auroc"), row("6-mers", metric="auprc")]
+    with style():
+        figure = by_metric(pd.DataFrame(rows).assign(gain_low=0.1))
+        figure.draw_without_rendering()
+    first, second, apart = figure.axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["GC content", "6-mers", "network"]
+    assert [line.get_ydata()[0] for line in second.lines if line.get_marker() == "o"] == [1]
+    assert apart.get_legend() is not None
+    assert apart.title.get_window_extent().x1 <= figure.bbox.width
 
 
 def test_the_chapter_compares_and_the_headline_says_so(page):

@@ -64,7 +64,7 @@ def test_noise_and_small_samples_are_stated(tmp_path):
     assert "No step from one split to the next is both large and larger than its noise" in found
     assert "Within noise, or too few groups to tell: the error rises by .050 ± .200, from .000 (no error) to" in found
     assert "from .100 (validation examples) to .150 (test examples)" in found
-    assert "Small samples: 9 training examples, 9 validation examples, 9 test examples." in found
+    assert "Small samples: 9 sampled training examples, 9 validation examples, 9 test examples." in found
 
 
 def test_bias_is_measured_from_the_given_human_level(tmp_path):

@@ -21,6 +21,7 @@ from biocnn.report.figures import Gallery
 from biocnn.report.headline import number
 from biocnn.report.image_gallery import best_and_worst
 from biocnn.report.images import plane
+from biocnn.report.multiclass import one_against_all
 from biocnn.report.reliability import reliability
 from biocnn.report.results import Results
 from biocnn.report.vectors import held_out
@@ -176,6 +177,15 @@ def test_calibration_is_of_the_likeliest_class(tmp_path: Path) -> None:
     with undrawn():
         (picture,) = reliability(results, Gallery(tmp_path / "figures"), *held_out(results))
     assert "temperature (1.60, mean of the runs)" in picture.caption
+
+
+def test_the_mean_precision_is_that_of_alike_classes() -> None:
+    """Precision falls from 1 to 1/2 at a recall of 1/2, where the curve has two points."""
+    alike = np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])
+    mean = one_against_all({"a": alike, "b": alike}).axes[1].lines[-1]
+    recall, precision = map(np.asarray, mean.get_data())
+    assert (precision[recall < 0.5] == 1).all()
+    assert precision[-2] == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_few_images_have_no_reliability_diagram(tmp_path: Path) -> None:

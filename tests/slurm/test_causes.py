@@ -84,4 +84,4 @@ def test_a_training_is_told_before_its_time_limit_and_resumes_with_the_same_requ
     trainings = [job for job in jobs(cluster) if job[0] == "train"]
     assert trainings == [("train", "FAILED", "4000M"), ("train", "COMPLETED", "4000M")]
     first_log = (project / "results/demo_sequences/logs/train-fold0-seed1.attempt1.log").read_text()
-    assert re.search(r"\[exit status 75 after 1\d\d s\]\n$", first_log), first_log
+    assert re.search(r"\[exit status 75 after \d+ s\]\n$", first_log), first_log

@@ -96,7 +96,8 @@ class Workflow:
                     take(load(path, self.data_root), f"{path}: ")
         with collector:
             if not named:
-                raise InputError("experiments: none given", "for example --config experiments=[demo_sequences]")
+                remedy = "for example --config experiments=[demo_sequences], or biocnn run my.yaml"
+                raise InputError("experiments: none given", remedy)
         collector.finish()
         self.contents.keep()
 

@@ -53,6 +53,8 @@ def test_unsupported_numpy_files_are_refused(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.arange(5))
     refused(path, "1 axes", "Y and X")
+    np.save(path, np.ones((0, 8)))
+    refused(path, "shape (0, 8), without pixels")
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
     refused(path, "Python objects")
     np.save(path, np.ones((9, 8)))

@@ -188,10 +188,13 @@ def test_images_and_masks_that_are_pieces() -> None:
             picture(f"Zellen ü/Bilder/slide{slide} tile{tile}.PNG")
             picture(f"Zellen ü/masks/slide{slide} tile{tile}_mask.TIF", "mask")
     picture("Zellen ü/new images/1.png")
+    picture("Zellen ü/Reste/1.png")
     found = start("Zellen ü")
     data = {"name": "Images", "images": "Zellen ü/Bilder", "masks": "Zellen ü/masks", "group": "(.+)\\ tile"}
     assert found == {"data": data, "apply": {"images": "Zellen ü/new images"}, "split": {"folds": 4}}
-    assert "size of a pixel unknown; if you know it, add spacing: [0.5, 0.5]" in Path("mine.yaml").read_text()
+    text = Path("mine.yaml").read_text()
+    assert "size of a pixel unknown; if you know it, add spacing: [0.5, 0.5]" in text
+    assert "Zellen ü/Reste: not used; name a folder of new images new_photos, for example, or set apply" in text
 
 
 def test_pairs_of_images() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("biocnn")
 GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # names that tell little
 MOST = 10  # files without a use that are listed
+UNUSED = {"images": "not used; name a folder of new images new_photos, for example, or set apply: {images: FOLDER}"}
 NOTHING = (
     "give a genome and peaks or bigWig files, sequences and labels, images and masks (or targets, boxes, "
     "points), a folder of images per class, a table with a column image, or an .npz file; docs/input.md lists all"
@@ -52,7 +53,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
         log.info("%s: %s", item.path, item.kind)
     draft = settle(proposal, ask)
     command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
-    left = [f"{one.path}: {one.fault or 'not used'}" for one in items if one not in proposal.used]
+    left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
     left[MOST:] = [f"... and {len(left) - MOST} more files"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
     head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]

@@ -40,6 +40,13 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return clock() - began, found
 
 
+def why(error: Exception) -> dict[str, Any]:
+    """Return why a side did not run: its package is missing, which is no failure, or the message of an error."""
+    if isinstance(error, ModuleNotFoundError):
+        return {"not_installed": error.name}
+    return {"failed": f"{type(error).__name__}: {error}"[:300]}
+
+
 def compare(row: str, sides: dict[str, Callable[[], float]], rounds: int = 3) -> None:
     """Tell the units per second of each side, in turn A B A B ...; a side that fails does not end the others."""
     failed = set()
@@ -51,7 +58,7 @@ def compare(row: str, sides: dict[str, Callable[[], float]], rounds: int = 3) ->
                 tell(row=row, side=side, round=number, rate=rate())
             except Exception as error:
                 failed.add(side)
-                tell(row=row, side=side, failed=f"{type(error).__name__}: {error}"[:300])
+                tell(row=row, side=side, **why(error))
 
 
 def product_rate(kind: torch.dtype = torch.bfloat16) -> float:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from benchmarks.gpu.measure import DEVICE, REHEARSAL, clock, compare, idle, product_rate, size, tell, timed
+from benchmarks.gpu.measure import DEVICE, REHEARSAL, clock, compare, idle, product_rate, size, tell, timed, why
 from benchmarks.gpu.peers import basic_unet, training
 from benchmarks.plain import Conv5, DeepBind, ResNet18
 from biocnn.apply.variants.scoring import Ensemble
@@ -145,7 +145,7 @@ def train_row(
         try:
             sides[side] = training(make(), *data, loss, batch, size(min(steps, 60), 2), seen["precision"])
         except Exception as error:
-            tell(row=name, side=side, failed=f"{type(error).__name__}: {error}"[:300])
+            tell(row=name, side=side, **why(error))
     compare(name, sides)
     tell(row=name, achieved=3 * each * examples / statistics.median(seen["seconds"][1:]), product_rates=rates)
     tell(row=name, **idle(epoch))

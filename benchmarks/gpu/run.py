@@ -26,7 +26,7 @@ PATIENCE = 8 if REHEARSAL else 1  # factor of the time limits
 TESTS = {"tests/gpu/test_gpu_functions.py": 60, "tests/gpu/test_gpu_training.py": 100}  # seconds for each file
 PYTEST = [
     "-m", "pytest", "-v", "-m", "gpu", "--confcutdir=tests/gpu", "-o", "pythonpath=. tests", "-p", "no:cacheprovider",
-    "-W", "default", "--tb=short", "--color=no",
+    "-p", "no:hypothesispytest", "-W", "default", "--tb=short", "--color=no",
 ]  # fmt: skip
 NEEDED = (
     "torch", "numpy", "pandas", "scipy", "skimage", "safetensors", "pydantic", "yaml", "tqdm", "tifffile", "PIL",

@@ -15,14 +15,12 @@ LACKS = (
 )  # fmt: skip
 # Python imports this module at its start, in every process.
 BLOCKER = f"""
-import sys
+from importlib.machinery import PathFinder
 
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {LACKS!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Blocker())
+find = PathFinder.find_spec
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: None if name.partition(".")[0] in {LACKS!r} else find(name, path, target)
+)
 """
 
 

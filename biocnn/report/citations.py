@@ -50,6 +50,8 @@ REFERENCES: Final = {
     "using deep ensembles. NeurIPS 2017. arXiv:1612.01474",
     "dropout": "Gal Y, Ghahramani Z. Dropout as a Bayesian approximation: representing model uncertainty in deep "
     "learning. ICML 2016. arXiv:1506.02142",
+    "blind": "Krull A, Buchholz TO, Jug F. Noise2Void: learning denoising from single noisy images. CVPR 2019. "
+    "arXiv:1811.10980",
     # evaluation
     "bootstrap": "Efron B. Bootstrap methods: another look at the jackknife. Ann Stat 7, 1–26 (1979). "
     "doi:10.1214/aos/1176344552",

@@ -14,18 +14,27 @@ from biocnn.report.headline import NEGATIVES, best_rows, metric_name, number
 from biocnn.report.network import drawn
 from biocnn.report.results import Results
 
-_LOSSES = {
+LOSSES = {
     "bce": "binary cross-entropy",
     "mse": "squared error",
     "l1": "absolute error",
+    "huber": "the Huber loss",
     "cross_entropy": "cross-entropy",
+    "cumulative": "the cross-entropy of whether the grade is above each but the last",
+    "focal": "the focal loss",
+    "dice": "the Dice loss",
+    "tversky": "the Tversky loss",
     "dice_bce": "the sum of Dice loss and binary cross-entropy",
     "dice_cross_entropy": "the sum of Dice loss and cross-entropy",
     "dice_focal": "the sum of Dice loss and focal loss",
+    "boundary": "the sum of Dice loss, cross-entropy and boundary loss",
+    "cldice": "the sum of Dice loss, cross-entropy and soft clDice loss",
+    "nt_xent": "the sum of cross-entropy and NT-Xent loss",
+    "triplet": "the sum of cross-entropy and triplet loss",
     "gaussian_nll": "the negative log likelihood of a Gaussian distribution",
     "quantiles": "the quantile loss",
     "poisson": "the negative log likelihood of a Poisson distribution",
-    "multinomial": "the negative log likelihood of a multinomial distribution",
+    "multinomial": "the negative log likelihood of a multinomial distribution and the squared error of log totals",
     "ssim": "structural dissimilarity",
     "instances": "losses of object interior, boundary and distance maps",
 }
@@ -76,6 +85,8 @@ def _data(results: Results, given: dict[str, Any]) -> list[str]:
     if isinstance(negatives, dict) and negatives.get("name") in NEGATIVES:
         ratio = negatives.get("ratio", 1)
         found.append(f"Negatives are {NEGATIVES[negatives['name']]}, {number(ratio, 0)} per positive.")
+    if results.facts.covariates:
+        found.append(f"The network also received covariates ({', '.join(results.facts.covariates)}).")
     split, unit = given["split"], given["split"]["group"]
     units = "groups of examples" if unit == "group" else f"groups by {unit}"
     if split["folds"]:
@@ -98,17 +109,16 @@ def _data(results: Results, given: dict[str, Any]) -> list[str]:
 def _training(results: Results, given: dict[str, Any], cite: Citations) -> list[str]:
     meta, train, model = results.metadata(results.runs[0]), given["train"], given["model"]["name"]
     assert meta
-    loss = (given["loss"] or {}).get("name") or (*(results.task.losses if results.task else ()), "")[0]
     epochs = [int(history.loc[history["best"].idxmax(), "epoch"]) for history in results.histories.values()]
     network = f"A network of the type {model}{cite(model)} was trained"
     start = f", starting from the weights of {train['start_from']}," if train["start_from"] else ""
     found = [
-        f"{network}{start} to minimize {_LOSSES.get(loss, loss)}, with {_OPTIMIZERS[train['optimizer']]}"
+        f"{network}{start} to minimize {_loss(results, given, cite)}, with {_OPTIMIZERS[train['optimizer']]}"
         f"{cite(train['optimizer'])} (learning rate {train['lr']:g}, {_SCHEDULES[train['schedule']]}"
         f"{cite(train['schedule'])}, weight decay {train['weight_decay']:g}, batches of {train['batch_size']}), for "
         f"{plural(train['epochs'] or 0, 'epoch')}."
     ]
-    names = [one["name"].replace("_", " ") for one in given["augment"] if isinstance(one, dict)]
+    names = dict.fromkeys(one["name"].replace("_", " ") for one in given["augment"] if isinstance(one, dict))
     if names:
         found.append(f"Training examples were augmented ({', '.join(names)}).")
     if train["patience"]:
@@ -130,6 +140,15 @@ def _training(results: Results, given: dict[str, Any], cite: Citations) -> list[
     return found
 
 
+def _loss(results: Results, given: dict[str, Any], cite: Citations) -> str:
+    if results.facts.parts:
+        return "the mean of the losses of its outputs, each divided by that of the best constant prediction"
+    allowed = results.task.losses if results.task else ()
+    name = (given["loss"] or {}).get("name") or next(iter(allowed), "")
+    hidden = f" of hidden pixels{cite('blind')}" if results.facts.blind else ""
+    return f"{LOSSES.get(name, name)}{hidden}" if name else "its own loss"
+
+
 def _evaluation(results: Results, given: dict[str, Any], cite: Citations) -> list[str]:
     rows, found = best_rows(results), []
     main = [name for name in dict.fromkeys(rows["metric"]) if name in results.headline] if len(rows) else []
@@ -138,7 +157,7 @@ def _evaluation(results: Results, given: dict[str, Any], cite: Citations) -> lis
         cited = {name: cite(next((key for start, key in keys.items() if name.startswith(start)), "")) for name in main}
         named = ", ".join(f"{metric_name(name)}{cited[name]}" for name in main)
         found.append(f"Predictions on the {results.split} split were evaluated by {named}.")
-        if rows["low"].notna().any() and results.input:
+        if results.metrics["low"].notna().any() and results.input:
             found.append(
                 f"95% confidence intervals are from {given['metrics']['resamples']:,} bootstrap{cite('bootstrap')} "
                 f"resamples of {results.input.resampled}."
@@ -151,6 +170,8 @@ def _evaluation(results: Results, given: dict[str, Any], cite: Citations) -> lis
         method = str(uncertain["method"].iloc[0])
         alone = method == "ensemble" and len(results.runs) == 1
         how = "the entropy of the prediction" if alone else f"{_UNCERTAIN.get(method, method)}{cite(method)}"
+        if results.task and results.task.detects:
+            how = "the scores of boxes"
         found.append(f"Uncertainty was measured by {how}.")
     return found
 

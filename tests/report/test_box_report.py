@@ -87,6 +87,10 @@ def test_the_page_has_a_table_of_classes_and_every_figure(results: Path, page: s
     assert "Objects as points" in page
 
 
+def test_the_methods_name_no_loss_of_a_setting(page: str) -> None:
+    assert "was trained to minimize its own loss, with AdamW" in page
+
+
 def test_the_page_counts_what_the_judge_counts(results: Path, page: str) -> None:
     held = held_out(Results(results))
     numbers = pd.read_csv(results / "figures" / "confusion.tsv", sep="\t", index_col=0)

@@ -12,7 +12,7 @@ from biocnn.models import UNet
 from biocnn.nn.summary import summary
 from biocnn.report.citations import REFERENCES, Citations
 from biocnn.report.figures import Gallery, style
-from biocnn.report.methods import methods
+from biocnn.report.methods import LOSSES, methods
 from biocnn.report.network import figure_of, stages
 from biocnn.report.results import Results
 
@@ -53,6 +53,10 @@ def test_activation_maps_of_images_are_cited(tmp_path):
 def test_without_runs_there_is_no_section(tmp_path):
     settings = write_sequences(tmp_path / "reb1")
     assert not methods(Results(tmp_path / "none"), settings, Gallery(tmp_path / "figures")).blocks
+
+
+def test_every_loss_is_named_in_words():
+    assert {*REGISTRY["losses"]} == {*LOSSES}
 
 
 def test_every_network_of_the_literature_is_cited():

@@ -12,6 +12,7 @@ from biocnn.explain.contributions import Method, contributions, decided, explain
 from biocnn.explain.images import SIZE
 from biocnn.explain.sequences import REFERENCES
 from biocnn.io.intensity import range_of
+from biocnn.io.letters import BASES
 from biocnn.io.padded import pad
 from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, to_tensor
@@ -52,6 +53,8 @@ def explain(model: Model, inputs: Any, output: str | int | None, covariates: Any
         covariates = own if covariates is None else covariates
     if model.input.scanned:
         codes = codes_of(inputs, model.facts.iupac)
+        if not codes:
+            return np.zeros((0, BASES, 0), np.float32)
         return of_sequences(model, codes, coded(model, covariates, len(codes)), output, method).values
     z = coded(model, covariates, number_of(inputs) if model.facts.coded else 0)
     rows = iter(z)

@@ -253,8 +253,9 @@ def adapt(
     dims, channels = facts.spatial_dims, facts.in_channels
     if len(image.shape) != dims + 1 or image.shape[0] != channels:
         raise InputError(
-            f"{where}: shape {tuple(image.shape)}, but the model was trained on {channels} channels of {SHAPES[dims]}",
-            f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(facts.channels)})",
+            f"{where}: shape {tuple(image.shape)}, but the model was trained on {SHAPES[dims]}, channels: {channels}",
+            f"give an array of shape (C, *spatial) with C = {channels} ({', '.join(facts.channels)}); of several "
+            "images, a list, for example list(images)",
         )
     if 0 in image.shape:
         raise InputError(f"{where}: shape {tuple(image.shape)}: no pixels", "remove the image")

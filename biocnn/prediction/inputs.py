@@ -149,7 +149,7 @@ def count_images(model: "Model", inputs: Any) -> Any:
     """
     task, postprocess = model.task, model.meta.postprocess.given()
     if not task.target.summed:
-        raise InputError(f"{model.path}: a model for {task.name}, which does not count", "call predict")
+        raise InputError(f"{model.path} {model._is()}: it does not count", "call predict")
     each = (task.total(task.decide(all_of(maps), postprocess)) for maps in model._each(inputs, model.open_maps))
     return one_or_all(inputs, [task.interval(total, postprocess) for total in each])
 

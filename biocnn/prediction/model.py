@@ -320,11 +320,9 @@ class Model(Trained):
 
     def _each(self, inputs: Any, use: Callable[[Source, str], T]) -> Iterator[T]:
         """Yield the result of a function of each image and its name; an image is open until the next is requested."""
-        for one in (
-            [inputs]
-            if isinstance(inputs, str | Path | np.ndarray)
-            else listed(inputs, str | Path | np.ndarray, "image", IMAGES)
-        ):
+        inputs = of_table(self, inputs)[0] if isinstance(inputs, pd.DataFrame) else inputs
+        single = isinstance(inputs, str | Path | np.ndarray)
+        for one in [inputs] if single else listed(inputs, str | Path | np.ndarray, "image", IMAGES):
             if isinstance(one, np.ndarray):
                 own = channels_first(one, self.facts.spatial_dims, self.meta.experiment.data.axes)
                 yield use(InMemory(own), "array")

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -250,12 +251,13 @@ def test_segment_decides_from_the_probabilities_of_predict(tmp_path: Path, cells
         assert mask.dtype == np.uint8
         np.testing.assert_array_equal(mask, segmenter.predict(path)[0] > 0.5)
         np.testing.assert_array_equal(segmenter.segment(path), mask)
+    np.testing.assert_array_equal(segmenter.segment(pd.DataFrame({"image": paths}))[0], masks[0])
 
 
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((2, 20, 30), np.uint16), "array: shape (2, 20, 30), but the model was trained on 1 channels"),
+        (np.zeros((2, 20, 30), np.uint16), "array: shape (2, 20, 30), but the model was trained on planes"),
         (np.zeros((1, 1, 20, 30), np.uint16), "array: shape (1, 1, 20, 30)"),
         (np.zeros(30, np.uint16), "array: shape"),
         (np.full((20, 30), np.nan, np.float32), "array: NaN or infinite pixels"),

@@ -46,6 +46,7 @@ def test_the_motif_explains_bound_sequences(binder: biocnn.Model) -> None:
     assert np.allclose(binder.explain(CODES[bound], "bound"), found, atol=1e-4)
     frame = pd.DataFrame({"sequence": [TEXT[row] for row in bound]})
     assert np.array_equal(binder.explain(frame), found)
+    assert binder.explain([]).shape == (0, 4, 0)
     with pytest.raises(InputError, match="output: 'bond' is none") as caught:
         binder.explain(TEXT[:2], "bond")
     assert "did you mean 'bound'" in caught.value.remedy

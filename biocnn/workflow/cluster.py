@@ -71,7 +71,7 @@ def largest() -> tuple[int, int]:
 def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[InputError]:
     """Return a fault for each request that no partition satisfies; such a job would wait for ever or be refused."""
     faults = []
-    for request in dict.fromkeys(requests):
+    for request in sorted(set(requests)):
         rule = request.rule
         if rule in NEEDS and NEEDS[rule].resumes and request.minutes < SHORTEST:
             faults.append(

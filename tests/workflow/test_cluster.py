@@ -45,13 +45,13 @@ def test_requests_that_no_partition_satisfies_are_named_with_a_remedy() -> None:
         "explain: SLURM's default partition offers no node for 4000 MB, 31 minutes, 2 cores, 1 GPUs\n"
         "  choose a partition that does: --default-resources slurm_partition=long"
     )
-    assert found[1].startswith(
+    assert found[1].startswith("train: 2 minutes are too few")
+    assert found[2].endswith("  --config gpus=6; no node has more")
+    assert found[3].startswith("train: partition gone offers")
+    assert found[4].startswith(
         "train: partition long,free offers no node for 300000 MB, 240 minutes, 2 cores\n  request"
     )
-    assert found[1].endswith("free: 4 cores, 8000 MB, 2 GPUs, no time limit")
-    assert found[2].startswith("train: partition gone offers")
-    assert found[3].endswith("  --config gpus=6; no node has more")
-    assert found[4].startswith("train: 2 minutes are too few")
+    assert found[4].endswith("free: 4 cores, 8000 MB, 2 GPUs, no time limit")
     assert len(found) == 5
 
 

@@ -223,7 +223,7 @@ def apply_each(
     for reason, names in unused.items():
         checks.add("apply", "note", reason, len(names), *names[:1])
     if skipped:
-        log.warning("%d of %d %s were skipped; %s gives the reasons", len(skipped), len(found), what, applied.table)
+        log.warning("skipped %d of %d %s; %s gives the reasons", len(skipped), len(found), what, applied.table)
         checks.add("apply", "dropped", f"{what} that cannot be used", len(skipped), skipped[0].message)
     table = pd.DataFrame(rows)
     last = ["notes", "skipped"]

@@ -24,7 +24,7 @@ _MATCH: dict[str, tuple[str, Callable]] = {
 _LOGO: dict[str, tuple[str, Callable]] = {"logo": ("Logo", lambda drawing: drawing)}
 _MOST = 12
 _NUMERIC = "Sites, Bits, Frequency, in positives, Effect, AUROC, Contribution, q"
-_BELOW = " Below a logo: its match, aligned, as it matches (reverse-complemented if the strand is −)."
+_BELOW = " Below a logo: its match, aligned"
 
 
 def kernels(matches: pd.DataFrame, outputs: Sequence[str]) -> Table:
@@ -126,6 +126,7 @@ def _written(caption: str, matches: pd.DataFrame, columns: dict[str, tuple[str, 
         ["" if key != "logo" and pd.isna(row[key]) else write(row[key]) for key, (_, write) in columns.items()]
         for row in matches.to_dict("records")
     ]
-    caption += _BELOW if similar.any() else ""
+    turned = " (reverse-complemented if its strand is −)" * bool((matches["strand"][similar] == "-").any())
+    caption += f"{_BELOW}{turned}." if similar.any() else ""
     caption += "" if compared else " Without a database (explain.motifs.database), motifs have no names."
     return table(caption, [name for name, _ in columns.values()], rows, f"{_NUMERIC}, {numeric}")

@@ -300,7 +300,7 @@ def test_an_invalid_image_is_skipped_and_listed(grey: Model, tmp_path: Path, cap
     assert table.loc["b.png", "skipped"].endswith("): copy it again, save it in another way, or leave it out")
     assert sorted(p.name for p in (tmp_path / "out/masks").iterdir()) == ["a_png.tif", "a_tif.tif"]
     assert set(pd.read_csv(tmp_path / "out/objects.csv")["path"]) <= {"a.png", "a.tif"}
-    assert "2 of 4 images were skipped" in caplog.text
+    assert "skipped 2 of 4 images" in caplog.text
     counts = pd.read_csv(tmp_path / "out/counts.tsv", sep="\t").set_index("outcome")["count"]
     assert (counts["read"], counts["dropped"]) == (2, 2)
     with pytest.raises(InputError, match=r"b\.png"):

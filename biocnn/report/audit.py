@@ -40,6 +40,8 @@ def audit(results: Results, gallery: Gallery) -> Section:
     section, found = Section("audit", "Baselines" if baselines else "Shortcuts"), results.audit
     # Outputs with only one class in this split have no metric.
     found = found[(found["split"] == results.split) & found["difference"].notna()] if len(found) else found
+    if len(found) and len(results.metrics):  # not numbers that are neither good nor bad, such as the true count
+        found = found[found["metric"].isin(results.metrics["metric"])]
     if not len(found):
         return section
     found = found.assign(**gains(found))

@@ -151,6 +151,16 @@ def page(request, tmp_path_factory):
     return folder, task, (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_numbers_of_examples_that_are_no_metrics_are_not_compared(tmp_path):
+    results = results_of(tmp_path, [row(), row(metric="true_count", value=8, network=8)])
+    found = pd.DataFrame({"run": "r", "split": "test", "output": ["a"], "metric": "auroc", "over": "all", "value": 0.9})
+    found.assign(low=0.8, high=1.0, n=500, unit="").to_csv(tmp_path / "metrics.tsv", sep="\t", index=False)
+    with style():
+        shown = audit(results, Gallery(tmp_path / "figures")).blocks
+    [compared] = [block for block in shown if hasattr(block, "rows")]
+    assert [cells[0] for cells in compared.rows] == ["AUROC"]
+
+
 def test_a_baseline_without_one_metric_keeps_its_line_in_all_panels():
     rows = [row("GC content", metric="auroc"), row("6-mers", metric="auroc"), row("6-mers", metric="auprc")]
     with style():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from biocnn.prediction.model import Model
     from biocnn.prediction.train import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Dataset", "InputError", "Model", "load", "train"]
 
 _LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.prediction.model", "train": "biocnn.prediction.train"}

@@ -1,5 +1,6 @@
 """Sheets of experiments: a table with one row per experiment, whose cells replace settings of a YAML file."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,11 +12,11 @@ from biocnn.core.text import read_cells, read_lines
 from biocnn.core.wording import shown
 
 SHEETS = (".tsv", ".csv")
-MOST = 3  # rows that are listed with a fault
+MOST = 3  # rows listed with a fault
 
 
 class Row(NamedTuple):
-    """A row of a sheet: number of its line, name of the experiment, its base, and filled cells by dotted key."""
+    """A row of a sheet: number of its line, name of the experiment, its base, and non-empty cells by dotted key."""
 
     line: int
     name: str
@@ -68,9 +69,7 @@ def read_sheet(
             found.append(Experiment(row.name, settings, f"{path} line {row.line}", data_root))
             take(found[-1])
         for fault in own.faults:
-            key = fault.message.partition(":")[0]
-            of_base = "." in key and not any(key.startswith(column) for column in row.cells)
-            message = f"{base}: {fault.message}" if of_base else fault.message
+            message = f"{base}: {fault.message}" if _of_base(fault, bases.get(base, {}), row) else fault.message
             faults.setdefault((message, fault.remedy), []).append(row)
     for (message, remedy), rows in faults.items():
         collector.faults.append(InputError(f"{path} {_listed(rows)}: {message}", remedy))
@@ -79,15 +78,23 @@ def read_sheet(
 
 
 def _rows(path: str, collector: Collector) -> Iterator[Row]:
-    """Yield the rows of a sheet; the collector receives faults of single rows."""
+    """Yield the rows of a sheet; the collector receives faults of single rows.
+
+    Spreadsheet programs add empty columns and rows at the ends, and quote comments that contain a comma.
+    """
     lines = read_lines(path)
-    numbers = [i for i, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+    numbers = [i for i, line in enumerate(lines, 1) if line.strip("\t, ") and not line.startswith(("#", '"#'))]
+    for number in numbers:
+        if lines[number - 1].count('"') % 2:
+            raise InputError(f"{path} line {number}: a quote is not closed", "keep each row on one line")
+    if numbers and re.fullmatch("[^,\t]*;[^,\t]*", lines[numbers[0] - 1]):
+        raise InputError(f"{path}: columns separated by semicolons", "save it with commas or tabs, and decimal points")
     cells = read_cells([lines[i - 1] for i in numbers])
-    header = [cell.strip() for cell in next(cells, [])]
+    header = _without_end(next(cells, []))
     columns = Collector()
     for column in dict.fromkeys(header):
         with columns:
-            if column.partition(".")[0] not in ("name", "base", *KEYS):
+            if column.partition(".")[0] not in ("name", "base", *KEYS) or not all(column.split(".")):
                 raise InputError(f"{path}: unknown column {column!r}", nearest(column, ["name", "base", *KEYS]))
             if header.count(column) > 1:
                 raise InputError(f"{path}: duplicate column {column!r}", "keep one of them")
@@ -96,7 +103,7 @@ def _rows(path: str, collector: Collector) -> Iterator[Row]:
             raise InputError(f"{path}: has no column 'name'", "it names the experiments; other columns are dotted keys")
     columns.finish()
     for number, values in zip(numbers[1:], cells, strict=False):
-        given = [value.strip() for value in values]
+        given = _without_end(values)
         with collector:
             if len(given) > len(header):
                 raise InputError(
@@ -109,6 +116,14 @@ def _rows(path: str, collector: Collector) -> Iterator[Row]:
         raise InputError(f"{path}: has no rows", "write one row per experiment below the names of the columns")
 
 
+def _without_end(cells: list[str]) -> list[str]:
+    """Return the stripped text of cells, without empty ones at the end."""
+    given = [cell.strip() for cell in cells]
+    while given and not given[-1]:
+        given.pop()
+    return given
+
+
 def _beside(path: str) -> str:
     """Return the base that belongs to a sheet."""
     base = Path(path).with_suffix(".yaml")
@@ -118,11 +133,17 @@ def _beside(path: str) -> str:
 
 
 def _base(path: str) -> dict[str, Any]:
-    collector = Collector()
-    with collector:
+    try:
         return read_yaml(Path(path))
-    collector.finish(f"{path}: ")
-    return {}
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", error.remedy) from error
+
+
+def _of_base(fault: InputError, base: dict[str, Any], row: Row) -> bool:
+    """Return whether a fault concerns settings of the base only, not those of a row; it starts with dotted keys."""
+    keys = fault.message.partition(":")[0].split()
+    own = any(key.startswith(column) or column.startswith(f"{key}.") for key in keys for column in row.cells)
+    return bool(keys) and keys[0].partition(".")[0] in base and not own
 
 
 def _merged(base: dict[str, Any], cells: dict[str, str], collector: Collector) -> dict[str, Any]:

@@ -25,7 +25,9 @@ def check_name(name: str, path: str | Path = "") -> None:
     """
     allowed = "allowed: up to 64 letters, digits, '_', '-' and '.', not starting with '-' or '.'"
     fault = ""
-    if len(name) > 64:
+    if not name:
+        fault = "is empty"
+    elif len(name) > 64:
         fault = f"has {len(name)} characters"
     elif not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         odd = next((c for c in name if not re.match(r"[A-Za-z0-9_.-]", c)), name[:1])

@@ -354,7 +354,10 @@ def _frozen(name: str) -> Path:
 
 def _path_of(given: str, base: Path) -> str:
     """Return the file of experiments, given by path or, if it is a YAML file, by name in config/experiments."""
-    path = given if given.endswith((".yaml", ".yml", *SHEETS)) else f"config/experiments/{given}.yaml"
+    known = (".yaml", ".yml", *SHEETS)
+    if Path(given).suffix and not given.endswith(known) and Path(given).is_file():
+        raise InputError(f"{given}: neither a YAML file nor a sheet", f"save it as one of {', '.join(known)}")
+    path = given if given.endswith(known) else f"config/experiments/{given}.yaml"
     path = str(Path(path).expanduser()) if path.startswith("~") else path
     return path if Path(path).exists() or not (base / path).exists() else str(base / path)
 

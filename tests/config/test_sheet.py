@@ -97,11 +97,35 @@ def test_a_fault_of_the_base_is_told_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "row", "start"),
+    [
+        ("data: [", "", "sheet.yaml: line 1: not valid YAML"),
+        (yaml.safe_dump(BASE | {"trian": {}}), "", "sheet.yaml: trian: unknown key"),
+        (yaml.safe_dump(BASE), "[chr1]", "split.val and split.test: 'chr1' is in both"),
+    ],
+)
+def test_faults_name_the_base_once_and_only_if_they_are_in_it(folder: Path, text: str, row: str, start: str) -> None:
+    (folder / "sheet.yaml").write_text(text)
+    (fault,) = faults(f"name\tsplit.test\na\t{row}\n")
+    assert fault.startswith(f"sheet.tsv line 2 (a): {start}")
+
+
+def test_what_spreadsheet_programs_add_does_not_matter(folder: Path) -> None:
+    rows = read('\ufeff"# Versuche, Mai",,,\r\nname,train.lr,,\r\na,"0.1",,\r\n,,,\r\nb,,,\r\n', "sheet.csv")
+    assert {name: row["train"]["lr"] for name, row in rows.items()} == {"a": 0.1, "b": 0.01}
+    assert list(read("name\tseed\t\t\na\t1\t\t\n\t\t\t\n")) == ["a"]
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("nam\tseed\na\t1\n", "unknown column 'nam'\n  did you mean 'name'?"),
         ("name\tdat.positives\na\t1\n", "unknown column 'dat.positives'"),
         ("name\tseed\tseed\na\t1\t2\n", "duplicate column 'seed'"),
+        ("name\ttrain..lr\na\t1\n", "unknown column 'train..lr'"),
+        ("name\t\tseed\na\t1\t2\n", "unknown column ''"),
+        ("name;train.lr\na;0,1\n", "separated by semicolons"),
+        ('name\tseed\na\t1\nb\t"2\nc\t3\n', "sheet.tsv line 3: a quote is not closed"),
         ("seed\n1\n", "has no column 'name'"),
         ("name\tseed\n", "has no rows"),
         ("", "has no column 'name'"),

@@ -60,13 +60,21 @@ def test_jobs_read_no_other_experiment(folder: Path) -> None:
     assert after.depends("data")(of("two")) == before.depends("data")(of("two"))
 
 
-@pytest.mark.parametrize(("name", "words"), [("cells", "duplicate name 'cells'"), ("a b", "contains ' '")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("cells", "duplicate name 'cells'"), ("a b", "contains ' '"), ("", "is empty")]
+)
 def test_names_in_sheets_are_checked_like_those_of_files(folder: Path, name: str, words: str) -> None:
     (folder / "sheet.tsv").write_text(f"name\tbase\n{name}\tbase.yaml\n")
     with pytest.raises(InputError) as caught:
         Workflow(GIVEN | {"experiments": ["cells.yaml", "sheet.tsv"]}, ROOT)
     assert caught.value.message.startswith(f"sheet.tsv line 2 ({name}): ")
     assert words in caught.value.message
+
+
+def test_files_that_are_no_sheets_are_refused(folder: Path) -> None:
+    (folder / "sheet.tsv").rename("sheet.txt")
+    with pytest.raises(InputError, match="sheet.txt: neither a YAML file nor a sheet"):
+        Workflow({"experiments": ["sheet.txt"]}, ROOT)
 
 
 def test_faults_of_sheets_and_files_are_told_together(folder: Path) -> None:

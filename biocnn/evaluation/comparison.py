@@ -10,7 +10,7 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
-from biocnn.data.dataset import Dataset
+from biocnn.data.dataset import Dataset, read_examples
 from biocnn.evaluation.audit import by_split, compare
 from biocnn.evaluation.evaluate import ENSEMBLE
 from biocnn.prediction.stored_predictions import read_predictions
@@ -59,7 +59,7 @@ def compare_experiments(a: Path, b: Path, settings: Settings) -> pd.DataFrame:
 
 
 def _per_example(folder: Path) -> pd.DataFrame:
-    table = pd.read_csv(folder / "metrics_per_example.tsv", sep="\t", dtype={"id": str, "output": str, "run": str})
+    table = read_examples(folder / "metrics_per_example.tsv", ("output", "run"))
     table = table[table["split"] == "test"]
     runs = set(table["run"])
     return table[table["run"] == (ENSEMBLE if ENSEMBLE in runs else min(runs, default=""))]
@@ -86,8 +86,9 @@ def _compare_vectors(
 ) -> Iterator[dict[str, Any]]:
     task, found, truths = datasets[0].task, [], []
     for folder, dataset in zip(folders, datasets, strict=True):
-        runs = sorted(path for path in folder.glob("runs/*/predictions") if "-share" not in path.parent.name)
-        found.append(by_split(task, map(read_predictions, runs)).get("test", pd.DataFrame()))
+        names = sorted({*pd.read_csv(folder / "metrics.tsv", sep="\t")["run"]} - {ENSEMBLE})
+        runs = (read_predictions(folder / f"runs/{name}/predictions") for name in names)
+        found.append(by_split(task, runs).get("test", pd.DataFrame()))
         truths.append(pd.DataFrame(dataset.y.stacked(np.arange(len(dataset.y))), index=dataset.examples["id"]))
     ids = found[0].index.intersection(found[1].index)
     known, other = (truth.loc[ids].to_numpy() for truth in truths)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from biocnn.core.errors import InputError
-from biocnn.core.files import atomic, read_json
+from biocnn.core.files import atomic
 
 
 def compare(first: Path, second: Path, *, tsv: Path | None = None) -> None:
@@ -14,10 +14,13 @@ def compare(first: Path, second: Path, *, tsv: Path | None = None) -> None:
     from biocnn.config.experiment import read_frozen
     from biocnn.evaluation.comparison import compare_experiments
     from biocnn.report.runs_table import flat, text
+    from biocnn.workflow.manifest import NAME
 
     for folder in (first, second):
-        if not (folder / "metrics.tsv").is_file():
-            raise InputError(f"{folder}: has no metrics.tsv", "give folders of experiments, such as results/reb1")
+        for name in ("metrics.tsv", NAME):
+            if not (folder / name).is_file():
+                remedy = "give folders of experiments, such as results/reb1, of which all steps are done"
+                raise InputError(f"{folder}: has no {name}", remedy)
     settings = [read_frozen(folder / "experiment.json").settings for folder in (first, second)]
     a, b = map(flat, settings)
     differ = [key for key in a | b if a.get(key) != b.get(key)]
@@ -38,9 +41,9 @@ def compare(first: Path, second: Path, *, tsv: Path | None = None) -> None:
 
 def _inputs(*folders: Path) -> list[list[str]]:
     """Return the key of each input with the start of its hash for each experiment, from the manifests."""
-    from biocnn.workflow.manifest import NAME, input_digests
+    from biocnn.workflow.manifest import NAME, input_digests, read_manifest
 
-    sides = [input_digests(read_json(folder / NAME)) for folder in folders]
+    sides = [input_digests(read_manifest(folder / NAME)) for folder in folders]
     keys = dict.fromkeys(key for side in sides for key in side)
     return [[key, *(side.get(key, "") for side in sides)] for key in keys]
 

@@ -11,6 +11,7 @@ from biocnn.config.code_digests import PACKAGE
 from biocnn.config.experiment import Experiment
 from biocnn.config.search_space import own_modules
 from biocnn.config.signatures import source_of
+from biocnn.core.errors import InputError
 from biocnn.core.files import read_json, sha256, write_json
 from biocnn.core.machine import processor
 from biocnn.workflow.contents import files_of
@@ -67,6 +68,23 @@ def write_manifest(experiment: Experiment, folder: Path, path: Path) -> None:
     write_json(found, path)
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read the manifest of an experiment.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, or is no manifest.
+    """
+    found = read_json(path)
+    parts = ("settings", "inputs", "code", "environment", "outputs", "reproduced")
+    if not (all(isinstance(found.get(part), dict) for part in parts) and isinstance(found.get("experiment"), str)):
+        raise InputError(
+            f"{path}: is not a manifest", "for example results/reb1/manifest.json; the report step writes it"
+        )
+    return found
+
+
 def verified(folder: Path, root: Path) -> list[str]:
     """Return what differs from the manifest of an experiment: settings, inputs and outputs.
 
@@ -77,7 +95,7 @@ def verified(folder: Path, root: Path) -> list[str]:
     root
         Folder that relative paths of inputs start at.
     """
-    found = read_json(folder / NAME)
+    found = read_manifest(folder / NAME)
     frozen = read_json(folder / "experiment.json")["settings"]
     lines = [] if frozen == found["settings"] else ["experiment.json: other settings"]
     outputs = differences(found["outputs"], outputs_of(folder))

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from biocnn.core.errors import InputError
-from biocnn.core.files import atomic, read_json
+from biocnn.core.files import atomic
 from biocnn.workflow.launch import snakemake_command
+from biocnn.workflow.naming import check_name
 
 log = logging.getLogger("biocnn")
 
@@ -17,27 +18,33 @@ log = logging.getLogger("biocnn")
 def verify(results: Path) -> None:
     """Hash the files of experiments again, and name what differs from the manifests.
 
-    RESULTS is the folder of one experiment, or of all. The exit status is 2 if settings or any file differ. Other code,
-    versions or another processor are only named: they may change the bits of a rerun.
+    RESULTS is the folder of one experiment, or of all. The exit status is 2 if settings or any file differ, or an
+    experiment has no manifest. Other code, versions or another processor are only named: they may change the bits of a
+    rerun.
     """
-    from biocnn.workflow.manifest import NAME, changed_surroundings, verified
+    from biocnn.workflow.manifest import NAME, changed_surroundings, read_manifest, verified
 
-    folders = sorted(path.parent for path in (*results.glob(NAME), *results.glob(f"*/{NAME}")))
+    names = (NAME, "experiment.json")  # an unfinished experiment has only the latter
+    folders = sorted({path.parent for name in names for path in (*results.glob(name), *results.glob(f"*/{name}"))})
     if not folders:
         raise InputError(
             f"{results}: has no {NAME}", "for example biocnn verify results/reb1; the report step writes it"
         )
     lines = []
     for folder in folders:
-        manifest, found = read_json(folder / NAME), verified(folder, _root(folder))
-        words = f"{len(found)} differ" if found else "all as in the manifest"
+        try:
+            manifest, found = read_manifest(folder / NAME), verified(folder, _root(folder))
+        except InputError as error:
+            lines.append(error.message)
+            continue
+        words = f"{len(found)} different" if found else "all as in the manifest"
         log.info("%s: %d inputs and %d outputs: %s", folder, len(manifest["inputs"]), len(manifest["outputs"]), words)
         for line in changed_surroundings(manifest):
             log.info("%s: %s", folder, line)
         lines += [f"{folder}: {line}" for line in found]
     if lines:
         raise InputError(
-            "\n".join([f"{len(lines)} differences from the manifest:", *lines]),
+            "\n".join([f"{len(lines)} difference{'s' * (len(lines) > 1)} from the manifest:", *lines]),
             "run snakemake again to make these files from the present inputs, or restore them from a copy",
         )
 
@@ -48,17 +55,19 @@ def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | No
     The exit status is 2 if an input or an output differs. Outputs that contain dates are not compared.
     """
     from biocnn.config.experiment import replaced
-    from biocnn.workflow.manifest import NAME, changed_inputs, changed_surroundings, first_difference
+    from biocnn.workflow.manifest import NAME, changed_inputs, changed_surroundings, first_difference, read_manifest
 
-    old, root = read_json(manifest), _root(manifest.parent)
+    old, root = read_manifest(manifest), _root(manifest.parent)
     name, own = old["experiment"], [key for key, given in old["inputs"].items() if not _made(given["path"])]
-    if (out / "results" / name).exists():
-        raise InputError(f"{out}: already has results of {name}", "choose another folder")
+    check_name(name, manifest)
+    for path in (out / "results" / name, out / f"{name}.yaml"):
+        if path.exists():
+            raise InputError(f"{path}: already exists", "choose another folder")
     if lines := changed_inputs({"inputs": {key: old["inputs"][key] for key in own}}, root):
         raise InputError("\n".join(["inputs differ from the manifest:", *lines]), "restore them from a copy")
     for line in (surroundings := changed_surroundings(old)):
         log.info("%s", line)
-    paths = {given["path"]: str((root / given["path"]).resolve()) for key, given in old["inputs"].items() if key in own}
+    paths = {given["path"]: os.path.abspath(root / given["path"]) for key, given in old["inputs"].items() if key in own}
     with atomic(out / f"{name}.yaml") as path:  # JSON is YAML
         path.write_text(json.dumps(replaced(old["settings"], paths), indent=1), encoding="utf-8")
     command = snakemake_command([f"{name}.yaml"], cores, None, gpus, False, [])
@@ -67,7 +76,7 @@ def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | No
     status = subprocess.run(command, cwd=out, env={**os.environ, "PYTHONPATH": folders, "PATH": search}).returncode
     if status:
         raise InputError(f"{out}: the workflow ended with status {status}", "see its messages above")
-    step, files = first_difference(old, read_json(out / "results" / name / NAME))
+    step, files = first_difference(old, read_manifest(out / "results" / name / NAME))
     if step:
         reasons = "; ".join(surroundings) or "code, versions and processor are the same"
         raise InputError(f"the first step whose outputs differ is {step}: {'; '.join(files)}", reasons)
@@ -76,7 +85,7 @@ def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | No
 
 def _root(folder: Path) -> Path:
     """Return the folder that the workflow ran in, given that of an experiment."""
-    return folder.resolve().parents[1]
+    return Path(os.path.abspath(folder)).parent.parent  # not resolved: results may be a link to another disk
 
 
 def _made(path: str) -> bool:

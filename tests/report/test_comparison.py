@@ -44,6 +44,16 @@ def test_differences_are_second_minus_first_on_shared_examples(tmp_path: Path) -
     assert table.loc["auroc", "high"] < 0, "random predictions are worse"
 
 
+def test_runs_that_were_not_evaluated_do_not_count(tmp_path: Path) -> None:
+    settings = sequences(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "b/runs/fold0-seed99/predictions").mkdir(parents=True)  # of earlier settings
+    assert (compare_experiments(tmp_path / "a", tmp_path / "b", settings)["difference"] == 0).all()
+    (tmp_path / "b/metrics_per_example.tsv").unlink()
+    with pytest.raises(InputError, match=r"metrics_per_example.tsv: no such file"):
+        compare_experiments(tmp_path / "a", tmp_path / "b", settings)
+
+
 def test_other_tasks_are_refused(tmp_path: Path) -> None:
     settings = sequences(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")

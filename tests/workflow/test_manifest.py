@@ -66,6 +66,28 @@ def test_all_that_differs_is_named(results: Path) -> None:
         assert line in caught.value.message
 
 
+def test_experiments_that_cannot_be_verified_are_named(results: Path) -> None:
+    for name in ("unfinished", "damaged"):
+        (results.parent / name).mkdir()
+        (results.parent / name / "experiment.json").touch()
+    (results.parent / "damaged" / NAME).write_text("{}")
+    with pytest.raises(InputError) as caught:
+        verify(results.parent)
+    for words in (
+        "2 differences",
+        "unfinished/manifest.json: no such file",
+        "damaged/manifest.json: is not a manifest",
+    ):
+        assert words in caught.value.message
+
+
+def test_results_may_be_a_link_to_another_disk(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk/deep").mkdir(parents=True)
+    results.parent.rename(tmp_path / "disk/deep/stored")
+    (tmp_path / "results").symlink_to(tmp_path / "disk/deep/stored")
+    verify(Path("results"))
+
+
 def test_the_first_step_that_differs_is_named(results: Path, tmp_path: Path) -> None:
     old = read_json(results / NAME)
     for given, step in (
@@ -92,8 +114,14 @@ def test_states_logs_and_manifests_are_no_outputs() -> None:
 
 
 def test_a_rerun_needs_the_same_inputs_and_an_empty_folder(results: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="already has results of one"):
+    with pytest.raises(InputError, match="results/one: already exists"):
         rerun(results / NAME, tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/one.yaml").touch()
+    with pytest.raises(InputError, match=r"one\.yaml: already exists"):
+        rerun(results / NAME, tmp_path / "own")
+    with pytest.raises(InputError, match="is not a manifest"):
+        rerun(results / "experiment.json", tmp_path / "again")
     Path("genome.fa").write_text("other")
     with pytest.raises(InputError, match=r"inputs differ from the manifest:\ndata.genome: .*genome.fa is changed"):
         rerun(results / NAME, tmp_path / "again")

@@ -73,7 +73,7 @@ def test_names_in_sheets_are_checked_like_those_of_files(folder: Path, name: str
 
 def test_files_that_are_no_sheets_are_refused(folder: Path) -> None:
     (folder / "sheet.tsv").rename("sheet.txt")
-    with pytest.raises(InputError, match="sheet.txt: neither a YAML file nor a sheet"):
+    with pytest.raises(InputError, match=r"sheet\.txt: neither a YAML file nor a sheet"):
         Workflow({"experiments": ["sheet.txt"]}, ROOT)
 
 

@@ -45,7 +45,7 @@ def read_sheet(
     base_of
         Returns the path of a base, from the text of its cell.
     take
-        Further checks of an experiment.
+        Checks an experiment further, e.g. its name.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _merged(base: dict[str, Any], cells: dict[str, str], collector: Collector) -
                 value = {"name": value} if isinstance(value, str) else value
                 if not isinstance(value, dict):
                     where = ".".join(sections[:i])
-                    raise InputError(f"{key}: {where} is {shown(value)}", f"name a column {where} and write all of it")
+                    raise InputError(f"{key}: {where} is {shown(value)}", f"write all of it in a column {where}")
                 inner[name] = inner = dict(value)
             try:
                 inner[last] = read_value(text)

@@ -32,8 +32,8 @@ def compare_experiments(a: Path, b: Path, settings: Settings) -> pd.DataFrame:
     -------
     table
         Columns output, metric, n (number of examples), a, b, difference (b minus a), and the ends of its 95% interval
-        from a paired bootstrap over the groups by which metrics are judged. Metrics are the main ones of vectors of
-        predictions, or the means of ``metrics_per_example.tsv``.
+        from a paired bootstrap over the groups by which metrics are judged. Metrics are the main ones of the task, or
+        the means of those in ``metrics_per_example.tsv``.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def compare_experiments(a: Path, b: Path, settings: Settings) -> pd.DataFrame:
     datasets = [Dataset(folder / "dataset") for folder in (a, b)]
     tasks = [dataset.facts.task for dataset in datasets]
     if tasks[0] != tasks[1]:
-        raise InputError(f"{a} and {b} have other tasks: {tasks[0]} and {tasks[1]}", "compare experiments of one task")
+        raise InputError(f"{a} and {b} differ in task: {tasks[0]} and {tasks[1]}", "compare experiments of one task")
     task = datasets[0].task
     units = pd.Series(datasets[0].groups(settings.split.group), index=datasets[0].examples["id"])
     tables = [_per_example(folder) for folder in (a, b)]
@@ -93,7 +93,7 @@ def _compare_vectors(
     ids = found[0].index.intersection(found[1].index)
     known, other = (truth.loc[ids].to_numpy() for truth in truths)
     if known.shape != other.shape:
-        raise InputError(f"{folders[0]} and {folders[1]} have other numbers of outputs", "compare the same outputs")
+        raise InputError(f"{folders[0]} and {folders[1]} have different numbers of outputs", "compare the same outputs")
     ids = ids[((known == other) | ((known != known) & (other != other))).all(axis=1)]
     for output, columns, measures in task.judged() if len(ids) else ():
         target, *sides, groups = metrics.labelled(

@@ -96,7 +96,9 @@ def _gpu(gpus: int, slow: list[str], faults: list[InputError]) -> Iterator[tuple
         slow.append("there is a GPU, but torch is built for CPUs only: install torch with CUDA, see pytorch.org")
     elif cards and not usable:
         slow.append(f"there is a GPU, but torch cannot use it: its driver is too old for {built}")
-    if gpus > usable and not partitions():
+    if gpus < 0:
+        faults.append(InputError(f"--gpus {gpus}: must be a whole number >= 0", "for example --gpus 1"))
+    elif gpus > usable and not partitions():
         faults.append(InputError(f"--gpus {gpus}: torch can use {usable} here", f"--gpus {usable}"))
 
 

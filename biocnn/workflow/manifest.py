@@ -35,7 +35,7 @@ STEPS = {  # patterns of the files that each step writes, in the order of the st
     "scan": r"scan/",
     "report": r"report\.html$|figures/",
 }
-# With dates, times or paths of raw files: a rerun writes others.
+# These contain dates, times or paths of raw files, which differ in a rerun.
 TIMED = r"report\.html$|raw/raw\.json$|calibrate/[^/]+/(trials\.tsv|trial[^/]*\.json)$"
 
 
@@ -62,7 +62,7 @@ def write_manifest(experiment: Experiment, folder: Path, path: Path) -> None:
         "code": _code(own_modules(settings)),
         "environment": _environment(),
         "outputs": outputs,
-        # Of what a rerun reproduces, where a file also contains dates, times or versions.
+        # Hashes of the reproducible part of files that also contain dates, times or versions.
         "reproduced": {name: text for name in outputs if (text := _reproduced(folder / name))},
     }
     write_json(found, path)
@@ -97,13 +97,13 @@ def verified(folder: Path, root: Path) -> list[str]:
     """
     found = read_manifest(folder / NAME)
     frozen = read_json(folder / "experiment.json")["settings"]
-    lines = [] if frozen == found["settings"] else ["experiment.json: other settings"]
+    lines = [] if frozen == found["settings"] else ["experiment.json: settings differ"]
     outputs = differences(found["outputs"], outputs_of(folder))
     return [*lines, *changed_inputs(found, root), *(f"{step_of(name)}: {name} is {state}" for name, state in outputs)]
 
 
 def changed_inputs(found: dict[str, Any], root: Path) -> list[str]:
-    """Return which inputs of a manifest are absent or have other bytes."""
+    """Return which inputs of a manifest are absent, new or changed."""
     lines = []
     for key, given in found["inputs"].items():
         path = root / given["path"]
@@ -113,7 +113,7 @@ def changed_inputs(found: dict[str, Any], root: Path) -> list[str]:
 
 
 def input_digests(found: dict[str, Any]) -> dict[str, str]:
-    """Return the start of the hash of each input of a manifest; of a folder, that of all its hashes."""
+    """Return the start of the hash of each input of a manifest; of a folder, of all its hashes together."""
     texts = {key: given["sha256"] for key, given in found["inputs"].items()}
     return {
         key: (hashes[""] if list(hashes) == [""] else hashlib.sha256(json.dumps(hashes).encode()).hexdigest())[:12]

@@ -71,7 +71,7 @@ def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | No
     with atomic(out / f"{name}.yaml") as path:  # JSON is YAML
         path.write_text(json.dumps(replaced(old["settings"], paths), indent=1), encoding="utf-8")
     command = snakemake_command([f"{name}.yaml"], cores, None, gpus, False, [])
-    folders = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])  # of modules of one's own
+    folders = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])  # of the user's own modules
     search = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
     status = subprocess.run(command, cwd=out, env={**os.environ, "PYTHONPATH": folders, "PATH": search}).returncode
     if status:

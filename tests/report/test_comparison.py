@@ -59,5 +59,5 @@ def test_other_tasks_are_refused(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     facts = tmp_path / "b/dataset/facts.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"task": "regression"}))
-    with pytest.raises(InputError, match="other tasks: binary and regression"):
+    with pytest.raises(InputError, match="differ in task: binary and regression"):
         compare_experiments(tmp_path / "a", tmp_path / "b", settings)

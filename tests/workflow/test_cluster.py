@@ -69,3 +69,5 @@ def test_a_machine_is_described(capsys: pytest.CaptureFixture, monkeypatch: pyte
     assert "partition     short (default): 8 cores, 4000 MB, 30 minutes\n" in out
     assert cli.main(["machine"]) == 2
     assert "train: SLURM's default partition offers no node for 4000 MB, 240 minutes" in capsys.readouterr().err
+    assert cli.main(["machine", "--gpus", "-1"]) == 2
+    assert "--gpus -1: must be" in capsys.readouterr().err

@@ -197,7 +197,7 @@ def test_provenance_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_not_to_be_deleted(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere/facts\.json: no such file") as caught:
+    with pytest.raises(InputError, match=r"nowhere/facts\.json: no such data set") as caught:
         Dataset(tmp_path / "nowhere")
-    assert "check the path" in caught.value.remedy
+    assert "give a folder from biocnn dataset" in caught.value.remedy
     assert "delete" not in caught.value.remedy

@@ -1,4 +1,4 @@
-"""What all rows share: the device, sizes, times, the rate of the matrix product, and the idle time of the device."""
+"""What all rows share: device, sizes, timing, the rate of a matrix product, and the idle time of the device."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 REHEARSAL = bool(os.environ.get("BIOCNN_GPU_REHEARSAL"))
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
-SIDE = 256 if REHEARSAL else 8192  # of the square matrices whose product is the limit
+SIDE = 256 if REHEARSAL else 8192  # of the square matrices whose product sets the upper limit
 
 
 def size(full: int, small: int) -> int:
@@ -22,7 +22,7 @@ def size(full: int, small: int) -> int:
 
 
 def tell(**found: Any) -> None:
-    """Print a line of results, which survives whatever happens later."""
+    """Print a line of results at once, so that it survives a later failure."""
     print(json.dumps(found), flush=True)
 
 
@@ -48,7 +48,7 @@ def why(error: Exception) -> dict[str, Any]:
 
 
 def compare(row: str, sides: dict[str, Callable[[], float]], rounds: int = 3) -> None:
-    """Tell the units per second of each side, in turn A B A B ...; a side that fails does not end the others."""
+    """Print the rate of each side, in turn A B A B ...; a side that fails does not end the others."""
     failed = set()
     for number in range(1 if REHEARSAL else rounds):
         for side, rate in sides.items():
@@ -62,7 +62,7 @@ def compare(row: str, sides: dict[str, Callable[[], float]], rounds: int = 3) ->
 
 
 def product_rate(kind: torch.dtype = torch.bfloat16) -> float:
-    """Return the multiply-adds per second of a product of two large matrices, the median of some."""
+    """Return the multiply-adds per second of a product of two large matrices, the median of ten."""
     a, b = (torch.rand(SIDE, SIDE, device=DEVICE).to(kind) for _ in range(2))
     a @ b
     times = [timed(lambda: a @ b)[0] for _ in range(10)]
@@ -70,7 +70,7 @@ def product_rate(kind: torch.dtype = torch.bfloat16) -> float:
 
 
 def idle(call: Callable[[], float]) -> dict[str, float]:
-    """Return the share of the last seconds of a call, as many as it returns, in which the device computed nothing."""
+    """Return the share of time without work of the device, in the last seconds of a call; the call returns how many."""
     kind = ProfilerActivity.CUDA if CUDA else ProfilerActivity.CPU
     with profile(activities=[kind]) as profiler:
         seconds = call()

@@ -1,4 +1,4 @@
-"""The rows of a GPU, each in a process of its own: ``python -m benchmarks.gpu.rows ROW`` prints results line by line.
+"""The rows of the GPU benchmark, each in its own process: ``python -m benchmarks.gpu.rows ROW`` prints results by line.
 
 Rates are examples (training), pixels, variants, mutants or windows per second. Peers run in the same process, in turn.
 """
@@ -45,7 +45,7 @@ IMAGE = {"kind": "image", "in_channels": 1, "channels": ["grey"], "dtype": "uint
 
 
 class Repeated(Dataset):
-    """A data set whose training split has each example several times, so that an epoch is long."""
+    """A data set whose training split repeats each example, for long epochs."""
 
     times = 1
 
@@ -55,7 +55,7 @@ class Repeated(Dataset):
 
 
 def stored(folder: Path, facts: dict[str, Any], x: Any, y: Any, number: int, times: int = 1) -> Dataset:
-    """Store examples; an eighth, at most 64, are for validation and as many for test."""
+    """Store examples; an eighth, at most 64, are for validation and as many for the test split."""
     kept = min(64, max(2, number // 8))
     split = np.repeat(["train", "val", "test"], [number - 2 * kept, kept, kept])
     table = pd.DataFrame({"id": [f"e{i}" for i in range(number)], "split": split})
@@ -88,7 +88,7 @@ def fields(folder: Path, shape: tuple[int, ...], number: int) -> Dataset:
 
 
 def pictures(folder: Path, side: int, number: int, times: int) -> Dataset:
-    """Store noisy colour images of eight classes, told by their brightness."""
+    """Store noisy colour images of eight classes that differ in brightness."""
     kinds = np.arange(number) % 8
     x = [(20 * kind + RNG.normal(50, 20, (3, side, side))).clip(0, 255).astype(np.uint8) for kind in kinds]
     facts = IMAGE | {"task": "multiclass", "spatial_dims": 2, "in_channels": 3, "channels": ["r", "g", "b"]}
@@ -107,7 +107,7 @@ def train_row(
     augment: Any = (),
     **train: Any,
 ) -> None:
-    """Compare a training with plain loops, and tell its share of the matrix rate and the idle time of the device.
+    """Compare a training with plain loops, and print its share of the matrix rate and the idle time of the device.
 
     Parameters
     ----------
@@ -348,14 +348,14 @@ def written(folder: Path, section: dict[str, Any], facts: dict[str, Any]) -> Mod
 
 
 def one_hot_of(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Return different training examples one-hot and their targets, on the device."""
+    """Return the distinct training examples, one-hot, and their targets, on the device."""
     rows = np.unique(dataset.rows("train"))
     x = torch.from_numpy(dataset.padded(rows)).to(DEVICE)
     return one_hot(x).contiguous(), torch.from_numpy(dataset.y.stacked(rows)).to(DEVICE)
 
 
 def scaled(dataset: Dataset, most: int) -> tuple[Tensor, Tensor]:
-    """Return different training images from 0 to 1, and the number of their class, on the device."""
+    """Return distinct training images scaled to 0 to 1, and the numbers of their classes, on the device."""
     rows = np.unique(dataset.rows("train"))[:most]
     x = torch.from_numpy(np.stack([dataset.x[row] for row in rows])).to(DEVICE)
     return x.float() / 255, torch.from_numpy(dataset.y.stacked(rows).argmax(1)).to(DEVICE)
@@ -366,7 +366,7 @@ def mean_bce(logits: Tensor, y: Tensor) -> Tensor:
     return binary_cross_entropy_with_logits(logits, y)
 
 
-# Seconds that each may take.
+# Time limits in seconds.
 ROWS: dict[Callable[[Path], None], int] = {
     deepbind: 50, unet2d: 55, resnet28: 40, conv5: 40, unet_inference: 30, mutagenesis: 25, variants: 25, scan: 25,
     resnet224: 45, unet3d: 45,

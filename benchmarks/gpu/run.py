@@ -1,4 +1,4 @@
-"""Test and measure on a GPU: ``python -m benchmarks.gpu.run [ROW ...]``; by default the tests marked gpu and all rows.
+"""Test and measure on a GPU: ``python -m benchmarks.gpu.run [ROW ...]``; by default, the tests marked gpu and all rows.
 
 Each test file and each row has a process and a time limit of its own, so that one that hangs or fails does not affect
 the results of the others. Results are written as they come to ``gpu_CARD.json`` in the folder that the environment
@@ -44,7 +44,7 @@ def installed(name: str) -> bool:
 
 
 def limited(command: list[str], seconds: float, out: Path) -> str:
-    """Run a command with its output in a file; return "", or how it failed. What it started is killed with it."""
+    """Run a command with its output in a file; return "", or how it failed. Its child processes end with it."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "PYTHONDONTWRITEBYTECODE": "1",
@@ -113,7 +113,7 @@ def run_rows(asked: list[str], out: Path, end: float) -> Iterator[tuple[str, dic
         if asked and name not in asked:
             continue
         print(name, flush=True)
-        found, reason, log = [], "no time was left", ""
+        found, reason, log = [], "no time left", ""
         if left > 10:
             reason = limited(["-m", "benchmarks.gpu.rows", name], min(PATIENCE * seconds, left), out)
             found, log = lines_of(out.read_text()), out.with_suffix(".log").read_text()[-4000:]
@@ -126,7 +126,7 @@ def main() -> None:
     """Run everything and write the results."""
     if missing := [name for name in NEEDED if not installed(name)]:
         sys.exit(
-            f"make gpu: {sys.executable} lacks {', '.join(missing)}; install them, or choose one: make PYTHON=... gpu"
+            f"make gpu: {sys.executable} lacks {', '.join(missing)}; install them, or choose one: make gpu PYTHON=..."
         )
     import torch
 
@@ -135,9 +135,7 @@ def main() -> None:
 
     cuda, asked = torch.cuda.is_available(), sys.argv[1:]
     if not (cuda or REHEARSAL):
-        sys.exit(
-            f"make gpu: torch {torch.__version__} finds no GPU; BIOCNN_GPU_REHEARSAL=1 runs small sizes on the CPU"
-        )
+        sys.exit(f"make gpu: torch {torch.__version__} finds no GPU; BIOCNN_GPU_REHEARSAL=1 rehearses on the CPU")
     if unknown := [name for name in asked if name not in NAMED]:
         sys.exit(f"make gpu: no row {unknown[0]!r}; allowed: {', '.join(NAMED)}")
     card = re.sub(r"[^a-z0-9]+", "_", torch.cuda.get_device_name().lower()) if cuda else "rehearsal"

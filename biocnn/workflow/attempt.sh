@@ -2,7 +2,7 @@
 #
 # attempt LOG MEM_MB MINUTES COMMAND...: run a step with its output in LOG, which Snakemake deletes when the step is repeated.
 # The logs of a failed attempt and of those that follow are kept beside it, as NAME.attempt1.log, NAME.attempt2.log. Their
-# first line tells what was requested, the last one the exit status; without that line this shell was killed, too.
+# first line has what was requested, the last one the exit status; if the latter is missing, this shell was killed, too.
 attempt() {
     local log=$1 mem_mb=$2 minutes=$3 number=1 status=0 kept
     shift 3

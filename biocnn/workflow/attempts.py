@@ -15,7 +15,7 @@ STATES = {
     "BOOT_FAIL": NODE,
     "PREEMPTED": STOPPED,
     "CANCELLED": STOPPED,
-}  # of SLURM
+}  # SLURM's job states
 HEAD = re.compile(r"\[attempt \d+: (\d+) MB, (\d+) minutes, job (\S+) on (\S+)\]")
 FOOT = re.compile(r"\[exit status (\d+) after (\d+) s\]\s*$")
 NO_MEMORY = re.compile(r"^biocnn \w+: not enough memory|^MemoryError|Cannot allocate memory|oom[-_ ]kill", re.MULTILINE)
@@ -24,7 +24,7 @@ RESUMABLE, TERM, KILL = 75, 128 + 15, 128 + 9  # exit statuses
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt of a step that did not succeed at once.
+    """An attempt of a step that did not succeed at first.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Attempt:
     mem_mb, minutes
         Requested memory and time.
     job, node
-        Number of the job in the scheduler, or "none"; and where it ran.
+        Number of the job in the scheduler, or "none"; name of the host.
     status, seconds
         Exit status, and how long it took; None if it was killed together with its shell, or still runs.
     text
@@ -59,14 +59,14 @@ class Attempt:
         if found := STATES.get(state_of(self.job)):
             return found
         if self.status in (RESUMABLE, TERM):
-            # Signalled before the limit, the step ended by itself: the scheduler saw a failure only.
+            # A step signalled before its limit exits by itself: the scheduler only sees a failure.
             near = self.seconds is not None and self.seconds > 60 * self.minutes - 180
             return TIME if near and self.job != "none" else STOPPED
-        return MEMORY  # nothing else kills a step without a word
+        return MEMORY  # nothing else kills a step without a message
 
 
 def last_attempt(log: Path) -> Attempt | None:
-    """Return the last attempt of the step with this log that was kept; None if there was none."""
+    """Return the last attempt whose log was kept, of the step with this log; None if there was none."""
     kept = {int(path.stem.rpartition("attempt")[2]): path for path in log.parent.glob(f"{log.stem}.attempt*.log")}
     if not kept:
         return None
@@ -89,9 +89,9 @@ def state_of(job: str) -> str:
         (["scontrol", "--oneliner", "show", "job", job], r"\bJobState=(\w+)"),
     ):
         try:
-            told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
+            printed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
         except (OSError, subprocess.TimeoutExpired):
             continue
-        if found := re.search(pattern, told):
+        if found := re.search(pattern, printed):
             return found[1]
     return ""

@@ -1,4 +1,4 @@
-"""What the partitions of SLURM offer, and whether the requests of jobs fit, which SLURM itself does not always tell."""
+"""What the partitions of SLURM offer, and whether the requests of jobs fit; SLURM itself does not always report it."""
 
 import re
 import subprocess
@@ -47,13 +47,13 @@ class Request(NamedTuple):
 
 @cache
 def partitions() -> tuple[Partition, ...]:
-    """Return the partitions that are up; none where there is no SLURM."""
+    """Return the partitions that are up; none without SLURM."""
     command = ["sinfo", "--noheader", "--exact", "--format", "%P|%a|%l|%m|%c|%G"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+        printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ()
-    rows = (line.split("|") for line in told.splitlines() if line.count("|") == 5)
+    rows = (line.split("|") for line in printed.splitlines() if line.count("|") == 5)
     return tuple(
         Partition(name.rstrip("*"), name.endswith("*"), _minutes(limit), _number(memory), _number(cpus), _gpus(gres))
         for name, state, limit, memory, cpus, gres in rows
@@ -69,15 +69,15 @@ def largest() -> tuple[int, int]:
 
 
 def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[InputError]:
-    """Return a fault for each request that no partition satisfies; such a job would wait for ever or be refused."""
+    """Return a fault for each request that no partition satisfies; such a job would wait forever or be refused."""
     faults = []
     for request in sorted(set(requests)):
         rule = request.rule
         if rule in NEEDS and NEEDS[rule].resumes and request.minutes < SHORTEST:
             faults.append(
                 InputError(
-                    f"{rule}: {request.minutes} minutes are too few: the last one is for saving the state",
-                    f"at least --set-resources {rule}:runtime={SHORTEST}",
+                    f"{rule}: runtime={request.minutes} is too short: the last minute is for saving the state",
+                    f"use at least --set-resources {rule}:runtime={SHORTEST}",
                 )
             )
         wanted = request.partition.split(",") if request.partition else [p.name for p in offered if p.default]
@@ -118,7 +118,7 @@ def _fits(request: Request, partition: Partition) -> bool:
 
 
 def _words(request: Request) -> str:
-    gpus = f", {request.gpus} GPUs" if request.gpus else ""
+    gpus = _gpu_count(request.gpus)
     return f"node for {request.mem_mb} MB, {request.minutes} minutes, {request.cpus} cores{gpus}"
 
 
@@ -130,14 +130,18 @@ def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
     if request.gpus > most:
         return f"--config gpus={most}; no node has more"
     shown = "; ".join(dict.fromkeys(f"{p.name}: {describe(p)}" for p in offered))
-    return f"request less with --set-resources RULE:mem_mb=... or RULE:runtime=...; offered are {shown}"
+    return f"request less with --set-resources RULE:mem_mb=... or RULE:runtime=...; partitions: {shown}"
 
 
 def describe(partition: Partition) -> str:
     """Return what a node of a partition offers, in words."""
-    gpus = f", {partition.gpus} GPUs" if partition.gpus else ""
+    gpus = _gpu_count(partition.gpus)
     limit = "no time limit" if partition.minutes == sys.maxsize else f"{partition.minutes} minutes"
     return f"{partition.cpus} cores, {partition.mem_mb} MB{gpus}, {limit}"
+
+
+def _gpu_count(number: int) -> str:
+    return f", {number} GPU{'s' if number > 1 else ''}" if number else ""
 
 
 def _minutes(limit: str) -> int:

@@ -20,7 +20,7 @@ LITTLE_DISK, LITTLE_MEMORY = 5.0, 4.0  # GB
 def machine(*, gpus: int = 0, partition: str = "") -> None:
     """Show what this machine offers, or with SLURM its partitions, and what will be slow or never start.
 
-    Of a cluster it describes the node where it runs; to see another, start it in a job there.
+    On a cluster it describes the node where it runs; for another, start it in a job there.
     """
     slow: list[str] = []
     faults: list[InputError] = []
@@ -32,7 +32,7 @@ def machine(*, gpus: int = 0, partition: str = "") -> None:
     if offered:
         faults += unmet((_small(rule, partition, gpus) for rule in NEEDS), offered)
     elif partition:
-        faults.append(InputError(f"--partition {partition}: sinfo reports no partitions", "run it where SLURM is"))
+        faults.append(InputError(f"--partition {partition}: sinfo reports no partitions", "run it where SLURM runs"))
     if slow:
         print("\n".join(["slow:", *(f"  {text}" for text in slow)]))
     if faults:
@@ -53,12 +53,12 @@ def _hardware(slow: list[str]) -> Iterator[tuple[str, str]]:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield "cores", f"{usable} of {os.cpu_count()}"
     if usable < 2:
-        slow.append("one core: trainings use two threads (train.threads: 2); set 1")
+        slow.append("one core, but trainings use two threads: set train.threads: 1")
     total, free = _memory_gb()
     if total:
-        yield "memory", f"{total:.0f} GB, of which {free:.0f} GB are free"
+        yield "memory", f"{total:.0f} GB, {free:.0f} GB of it free"
         if free < LITTLE_MEMORY:
-            slow.append(f"{free:.1f} GB of memory are free: run one job at a time (--cores 2)")
+            slow.append(f"only {free:.1f} GB of memory are free: run one job at a time (--cores 2)")
     bfloat16 = fast_bfloat16(torch.device("cpu"))
     capability = torch.backends.cpu.get_cpu_capability()
     yield "instructions", f"{capability}; {'bfloat16 in hardware' if bfloat16 else 'no bfloat16: float32 is used'}"
@@ -72,7 +72,7 @@ def _hardware(slow: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _memory_gb() -> tuple[float, float]:
-    """Return all and the free memory, within the limit of a container or job; 0 if unknown."""
+    """Return the total and the free memory, within the limit of a container or job; 0 if unknown."""
     try:
         lines = dict(re.findall(r"^(\w+): +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE))
         total, free = int(lines["MemTotal"]) / 1e6, int(lines["MemAvailable"]) / 1e6
@@ -88,26 +88,26 @@ def _gpu(gpus: int, slow: list[str], faults: list[InputError]) -> Iterator[tuple
     import torch
 
     command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    cards = _told(command)
+    cards = _printed(command)
     usable = torch.cuda.device_count() if torch.cuda.is_available() else 0
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"
     yield "GPUs", f"{'; '.join(cards) or 'none'}; torch {torch.__version__}, built for {built}"
     if cards and not torch.version.cuda:
-        slow.append("there is a GPU, but torch is built for CPUs only: install torch with CUDA, see pytorch.org")
+        slow.append("there is a GPU, but torch is built for CPUs only: install torch with CUDA (pytorch.org)")
     elif cards and not usable:
-        slow.append(f"there is a GPU, but torch cannot use it: its driver is too old for {built}")
+        slow.append(f"there is a GPU, but torch cannot use it: the driver may be too old for {built}")
     if gpus < 0:
         faults.append(InputError(f"--gpus {gpus}: must be a whole number >= 0", "for example --gpus 1"))
     elif gpus > usable and not partitions():
-        faults.append(InputError(f"--gpus {gpus}: torch can use {usable} here", f"--gpus {usable}"))
+        faults.append(InputError(f"--gpus {gpus}: torch can use only {usable} here", f"--gpus {usable}"))
 
 
-def _told(command: list[str]) -> list[str]:
+def _printed(command: list[str]) -> list[str]:
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return told.stdout.splitlines() if told.returncode == 0 else []
+    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def _software(faults: list[InputError]) -> Iterator[tuple[str, str]]:

@@ -8,14 +8,14 @@ from biocnn.workflow.attempts import MEMORY, TIME, last_attempt
 
 
 class Need(NamedTuple):
-    """What a step needs for small data, and more for each MB of data."""
+    """What a step needs for small data, and in addition for each MB of data."""
 
     mem_mb: int
     minutes: int
     mem_per_mb: float = 0
     minutes_per_mb: float = 0
     resumes: bool = False  # a training: it continues where a time limit stopped it
-    group: bool = True  # submitted together with others, which take turns
+    group: bool = True  # submitted together with others that run one after the other
 
 
 # Twice what was measured (benchmarks/*.tsv, data of 1 to 400 MB), plus 500 MB for Snakemake, which runs in each job.
@@ -43,7 +43,7 @@ NEEDS = {
 }
 LOGS = {"trial": "calibrate"}  # rules whose logs have another name
 SAVE = 60  # seconds before the time limit at which SLURM signals a step, so that a training saves its state
-SHORTEST = 3  # minutes a training must get: it starts, trains at least one, and saves in the last
+SHORTEST = 3  # minutes that a training needs: to start, to train for one, and to save its state in the last
 
 
 class Resources:
@@ -52,9 +52,9 @@ class Resources:
     Parameters
     ----------
     data_mb
-        Gives the MB of data of an experiment or genome, from wildcards.
+        Returns the MB of data of an experiment or genome, from wildcards.
     largest
-        Gives the most that a node offers: MB of memory, and minutes; requests stop there.
+        Returns the largest memory of a node in MB, and the longest time limit in minutes; requests are capped there.
     """
 
     def __init__(self, data_mb: Callable[[Any], float], largest: Callable[[], tuple[int, int]]) -> None:
@@ -86,9 +86,9 @@ class Resources:
             "mem_mb": mem_mb,
             "runtime": runtime,
             "disk_mb": disk_mb,
-            # Jobs of a group take turns: it requests what its largest job needs, and the sum of their times.
+            # Jobs of a group run in turn: it requests what its largest job needs, and the sum of their times.
             **({"in_group": 1} if need.group else {}),
-            # Here, not in a profile, where an option of the command line would replace it together with the rest.
+            # Not in a profile: an option of the command line would replace it together with the rest.
             **({"slurm_extra": f"'--signal=TERM@{SAVE}'"} if need.resumes else {}),
         }
 

@@ -1,6 +1,6 @@
 """Fixtures of the tests on a GPU; they use nothing of ``tests/conftest.py``, whose packages a GPU machine may lack.
 
-``make gpu`` runs them. With the environment variable BIOCNN_GPU_REHEARSAL they run on the CPU, to try every line.
+``make gpu`` runs them. With the environment variable BIOCNN_GPU_REHEARSAL they run on the CPU.
 """
 
 import os

@@ -97,14 +97,14 @@ def test_bfloat16_in_channels_last_trains_like_float32(datasets: dict[str, Datas
             hook.remove()
         assert meta.precision.train == precision
         losses[precision] = history["val_loss"].to_numpy()
-    # Of one channel both layouts are equal: the first convolution then returns the other, which the second one gets.
+    # With one channel both layouts are equal: the first convolution then returns the other one to the second.
     assert [last for last, _ in seen].count(False) <= len(seen) / 7, "a convolution got another layout"
     assert {kind for _, kind in seen} == {torch.float32, torch.bfloat16}
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], atol=0.05)
 
 
 def test_steps_do_not_wait_for_the_device(datasets: dict[str, Dataset], device: torch.device) -> None:
-    """Batches and a step make no synchronisation, which torch reports as an error; CPUs have none."""
+    """Loading batches never synchronises with the GPU, which torch would report as an error; CPUs cannot."""
     from biocnn.augment.sets import resolve_augment
     from biocnn.training.batches import make
 

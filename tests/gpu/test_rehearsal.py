@@ -1,4 +1,4 @@
-"""``make gpu`` on a machine that lacks everything it does not need; rehearsed on the CPU."""
+"""``make gpu`` with only the packages that it needs; rehearsed on the CPU."""
 
 import json
 import os
@@ -27,10 +27,10 @@ PathFinder.find_spec = classmethod(
 @pytest.mark.slow
 def test_everything_runs_in_small_sizes_with_few_packages(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(BLOCKER)
-    told = {"BIOCNN_GPU_REHEARSAL": "1", "OUT": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    variables = {"BIOCNN_GPU_REHEARSAL": "1", "OUT": str(tmp_path), "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu.run"], capture_output=True, text=True, cwd=ROOT,
-        env=os.environ | told, check=False,
+        env=os.environ | variables, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "gpu_rehearsal.json").read_text())

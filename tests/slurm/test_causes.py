@@ -62,15 +62,15 @@ def test_a_request_that_no_partition_satisfies_is_named_and_nothing_submitted(
     last = run.stderr.strip().splitlines()[-5:]
     assert last[0] == "biocnn: genome: SLURM's default partition offers no node for 9000 MB, 10 minutes, 1 cores"
     assert last[2:] == [
-        "biocnn: train: 1 minutes are too few: the last one is for saving the state",
-        "  at least --set-resources train:runtime=3",
+        "biocnn: train: runtime=1 is too short: the last minute is for saving the state",
+        "  use at least --set-resources train:runtime=3",
         "biocnn: nothing was submitted",
     ]
     assert jobs(cluster) == []
 
 
 @pytest.mark.slow
-def test_a_training_is_told_before_its_time_limit_and_resumes_with_the_same_request(
+def test_a_training_is_signalled_before_its_time_limit_and_resumes_with_the_same_request(
     cluster: dict[str, str], project: Path, polling: list[str], tmp_path: Path
 ) -> None:
     first = FIRST.format(step="train")

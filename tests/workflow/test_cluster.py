@@ -42,10 +42,10 @@ def test_requests_that_no_partition_satisfies_are_named_with_a_remedy() -> None:
     assert unmet([fits], partitions()) == []
     found = [str(fault) for fault in unmet([other, large, unknown, many, brief, brief], partitions())]
     assert found[0] == (
-        "explain: SLURM's default partition offers no node for 4000 MB, 31 minutes, 2 cores, 1 GPUs\n"
+        "explain: SLURM's default partition offers no node for 4000 MB, 31 minutes, 2 cores, 1 GPU\n"
         "  choose a partition that does: --default-resources slurm_partition=long"
     )
-    assert found[1].startswith("train: 2 minutes are too few")
+    assert found[1].startswith("train: runtime=2 is too short")
     assert found[2].endswith("  --config gpus=6; no node has more")
     assert found[3].startswith("train: partition gone offers")
     assert found[4].startswith(

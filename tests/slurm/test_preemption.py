@@ -15,7 +15,7 @@ def test_a_preempted_training_resumes_to_the_same_bits(
 ) -> None:
     path = project / "config" / "experiments" / "demo_sequences.yaml"
     settings = yaml.safe_load(path.read_text())
-    settings["train"] |= {"epochs": 300, "steps_per_epoch": 30, "threads": 1}
+    settings["train"] |= {"epochs": 100, "steps_per_epoch": 30, "threads": 1}
     path.write_text(yaml.safe_dump(settings))
     run = Path("results/demo_sequences/runs/fold0-seed1")
     command = ["snakemake", run / "model.safetensors", "--config", "experiments=[demo_sequences]"]

@@ -1,5 +1,6 @@
 """A training that a cluster preempts and restarts."""
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -39,5 +40,6 @@ def test_a_preempted_training_resumes_to_the_same_bits(
     assert "resuming from step" in (project / "results/demo_sequences/logs/train-fold0-seed1.log").read_text()
     preempted = (project / run / "model.safetensors").read_bytes()
 
+    shutil.rmtree(project / run / "state")  # from which a finished training would be restored
     subprocess.run([*command, "--forcerun", "train", "--cores", "2"], cwd=project, env=cluster, check=True, timeout=300)
     assert (project / run / "model.safetensors").read_bytes() == preempted

@@ -43,7 +43,7 @@ from biocnn.prediction.inputs import (
     of_table,
     one_or_all,
 )
-from biocnn.prediction.trained import Trained
+from biocnn.prediction.trained_model import Trained
 from biocnn.tasks.objects import in_reading_order
 from biocnn.training.batches import BATCH
 from biocnn.training.checkpoint import load_model

@@ -11,7 +11,7 @@ from biocnn.explain.similarity import ALIKE as GROUPED
 from biocnn.explain.similarity import similarity
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
-from biocnn.report.attributed import attributed, evolved, files, load
+from biocnn.report.attributions import attributed, evolved, files, load
 from biocnn.report.bags import attention
 from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
 from biocnn.report.figures import Gallery, Picture

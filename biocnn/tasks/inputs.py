@@ -96,7 +96,7 @@ class SequenceInput(Input):
     )
     explain = "biocnn.explain.step:sequences"
     applied = "biocnn.apply.sequences:apply_sequences"
-    explained = "biocnn.report.explained:explain_sequences"
+    explained = "biocnn.report.new_explanations:explain_sequences"
     check = "biocnn.data.facts:check_sequences"
     decide = "biocnn.data.sequence_decisions:decide_sequences"
     identify = "biocnn.data.leakage:identify_sequences"
@@ -152,7 +152,7 @@ class ImageInput(Input):
     )
     explain = "biocnn.explain.step:images"
     applied = "biocnn.apply.images:apply_images"
-    explained = "biocnn.report.explained:explain_images"
+    explained = "biocnn.report.new_explanations:explain_images"
     shown = "biocnn.report.examples:examples"
     best_and_worst = "biocnn.report.image_gallery:best_and_worst"
 

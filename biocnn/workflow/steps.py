@@ -288,8 +288,8 @@ def explain(
     with atomic(out) as folder:
         folder.mkdir()
         if not (data / "facts.json").is_file():
-            with needs("workflow", "pictures of explanations"):
-                explain_files = resolve("biocnn.report.explained:explain_files")  # the rule does not run this code
+            with needs("workflow", "pictures of explanations"):  # code that the rule does not run
+                explain_files = resolve("biocnn.report.new_explanations:explain_files")
             explain_files(models, data, folder, genome, trust.split(","))
         elif config is None:
             raise InputError("--config: is missing", "name the experiment of the stored data set")

@@ -125,7 +125,7 @@ class Trained:
             As in ``Model.predict``, or if the model is for bags, or predicts boxes, each base, or numbers of pixels.
         """
         check(Explain, {"attributions": method}, "explain")
-        return resolve("biocnn.explain.new:explain")(self, inputs, output, covariates, method)
+        return resolve("biocnn.explain.new_examples:explain")(self, inputs, output, covariates, method)
 
     def evaluate(self, dataset: Dataset, **settings: Any) -> pd.DataFrame:
         """Evaluate on the splits of a data set, by the same functions as the workflow.

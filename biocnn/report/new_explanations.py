@@ -16,7 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.explain.genome_files import averaged
 from biocnn.explain.images import picture
-from biocnn.explain.new import check_explained, of_image, of_sequences
+from biocnn.explain.new_examples import check_explained, of_image, of_sequences
 from biocnn.explain.seqlets import present
 from biocnn.io.image_paths import named_images
 from biocnn.io.padded import pad

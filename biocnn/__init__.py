@@ -11,12 +11,16 @@ from biocnn.core.errors import InputError
 if TYPE_CHECKING:
     from biocnn.data.dataset import Dataset
     from biocnn.prediction.model import Model
-    from biocnn.prediction.train import train
+    from biocnn.prediction.train_and_load import train
 
 __version__ = "0.2.0"
 __all__ = ["Dataset", "InputError", "Model", "load", "train"]
 
-_LAZY = {"Dataset": "biocnn.data.dataset", "Model": "biocnn.prediction.model", "train": "biocnn.prediction.train"}
+_LAZY = {
+    "Dataset": "biocnn.data.dataset",
+    "Model": "biocnn.prediction.model",
+    "train": "biocnn.prediction.train_and_load",
+}
 
 
 def load(path: Any, device: Any = None, **settings: Any) -> "Model":

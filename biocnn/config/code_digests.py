@@ -31,7 +31,8 @@ def code_of_step(step: str, settings: "Settings | None", sections: Iterable[str]
     Parameters
     ----------
     step
-        Name of a function in ``biocnn/workflow/steps.py``; other functions in that file count only if it calls them.
+        Name of a function in ``biocnn/workflow/steps.py``, or imported there; other functions of its file count only if
+        it calls them.
     settings
         Resolved settings of an experiment; None for no sections.
     sections

@@ -13,8 +13,8 @@ from biocnn.core.cards import card, line, some
 from biocnn.core.errors import InputError
 from biocnn.core.files import TemporaryFolder, atomic, check_file, read_json
 from biocnn.data import leakage, splits
-from biocnn.data.arrays import write_arrays
 from biocnn.data.covariates import PREFIX, encode_covariates
+from biocnn.data.from_arrays import write_arrays
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
 from biocnn.data.storing import SETTINGS, make

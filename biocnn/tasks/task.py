@@ -56,7 +56,9 @@ class Task(ABC):
     metrics: tuple[str, ...]  # always computed
     headline: tuple[str, ...]  # most important metrics, in order
     label: str  # what is predicted, in words; {one} is replaced by the kind of example
-    given_as: ClassVar[str] = ""  # kind of a column or mask_type, see `biocnn.data.arrays`; "": not given as arrays
+    given_as: ClassVar[str] = (
+        ""  # kind of a column or mask_type, see `biocnn.data.from_arrays`; "": not given as arrays
+    )
     family: ClassVar[str]  # experiments with the same input that share a table for comparison
     scale: ClassVar[str] = "logit"  # what networks compute for an output, as a noun
     predicted: ClassVar[str] = "probability"  # what ``probability`` makes of it, as a noun

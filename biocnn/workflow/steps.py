@@ -8,13 +8,13 @@ import json
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic, read_json
+from biocnn.workflow.model_steps import explain, features, predict, scan, variants
 from biocnn.workflow.naming import numbers
-from biocnn.workflow.options import load_experiment, of_stored, options_of
+from biocnn.workflow.options import load_experiment
 
 log = logging.getLogger("biocnn")
 
@@ -148,68 +148,6 @@ def train(
         train_run(experiment, stored, seed, log=tell, state=state, processes=processes, files=(model, history))
 
 
-def predict(
-    models: list[Path], data: Path, out: Path,
-    *, genome: Path | None = None, covariates: Path | None = None,
-    config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
-) -> None:  # fmt: skip
-    """Predict new data with one or more models: masks, labels, boxes or tables of predictions, as suits the models.
-
-    DATA are sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence), images (a folder, a
-    file, an .npz file; a table with the column image) or bags of images. Or it is the folder of a stored data set,
-    from `biocnn dataset`: then one model predicts its validation and test splits, and a sample of the training split.
-
-    COVARIATES is a table of those of the images; default: that of CONFIG. Options replace the settings of CONFIG, an
-    experiment. TRUST lists modules, separated by commas, that define your own networks; loading a model of such a
-    module runs its code.
-    """
-    given = options_of("predict", config, data_root, trust, options)
-    if (data / "facts.json").is_file():
-        _predict_stored(models, data, out, given)
-        return
-    from biocnn.apply.images import apply_files
-
-    table = covariates or (load_experiment(config, data_root).settings.apply.covariates if config else None)
-    with atomic(out) as folder:
-        counts = apply_files(data, models, folder, covariates=table, genome=genome, **given)
-    log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
-
-
-def _predict_stored(models: list[Path], data: Path, out: Path, given: dict[str, Any]) -> None:
-    import torch
-
-    from biocnn.data.dataset import Dataset
-    from biocnn.prediction.model import Model
-    from biocnn.prediction.stored_predictions import write_predictions
-
-    if len(models) > 1:
-        raise InputError(f"{data}: a stored data set, but {len(models)} models", "predict it with one after the other")
-    loaded = Model(models[0], **of_stored(given))
-    stored, share = Dataset(data, loaded.meta.fold), loaded.meta.share
-    stored = stored.with_share(**share.plain()) if share else stored
-    torch.set_num_threads(loaded.meta.experiment.train.threads)
-    with atomic(out) as folder:
-        folder.mkdir()
-        write_predictions(folder, loaded, stored)
-
-
-def features(
-    model: Path, data: Path, out: Path, *, config: Path | None = None, data_root: Path = Path(), trust: str = ""
-) -> None:
-    """Write the vectors of all examples of DATA before the last layer of MODEL, and how well they tell what is alike.
-
-    MODEL may have been trained on other data; CONFIG and TRUST as in `biocnn predict`.
-    """
-    from biocnn.evaluation.likeness import write_features
-    from biocnn.prediction.model import Model
-
-    loaded = Model(model, **of_stored(options_of("predict", config, data_root, trust, {})))
-    with atomic(out) as folder:
-        folder.mkdir()
-        for line in write_features(loaded, data, folder):
-            log.info("%s", line)
-
-
 def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Fit simple models to the same examples: of composition or intensities; there are none for masks."""
     from biocnn.evaluation.baselines import write_baselines
@@ -270,35 +208,6 @@ def negatives(
         )
 
 
-def explain(
-    models: list[Path], data: Path, out: Path,
-    *, genome: Path | None = None, config: Path | None = None, data_root: Path = Path(), trust: str = "",
-) -> None:  # fmt: skip
-    """Explain predictions: attributions of sequences, or activation maps of images, as arrays and pictures.
-
-    DATA are new sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence) or images (a folder
-    or a file). Or it is the folder of a stored data set, from `biocnn dataset`: then the first model, with predictions
-    beside it and beside the others, is explained by its test split, with motifs, as CONFIG, an experiment, says.
-
-    TRUST as in `biocnn predict`.
-    """
-    from biocnn.config.registry import resolve
-    from biocnn.explain.step import explain_runs
-
-    with atomic(out) as folder:
-        folder.mkdir()
-        if not (data / "facts.json").is_file():
-            with needs("workflow", "pictures of explanations"):  # code that the rule does not run
-                explain_files = resolve("biocnn.report.new_explanations:explain_files")
-            explain_files(models, data, folder, genome, trust.split(","))
-        elif config is None:
-            raise InputError("--config: is missing", "name the experiment of the stored data set")
-        else:
-            settings, runs = load_experiment(config, data_root).settings, [model.parent for model in models]
-            for line in explain_runs(runs, data, settings, folder, genome):
-                log.info("%s", line)
-
-
 def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path, data_root: Path = Path()) -> None:
     """Estimate the uncertainty of pixels, objects and images; DECIDED is from `biocnn evaluate` on the same RUNS."""
     import torch
@@ -314,51 +223,6 @@ def uncertainty(config: Path, data: Path, decided: Path, out: Path, *runs: Path,
         folder.mkdir()
         for line in write_uncertainty(stored, runs, decided, settings, folder):
             log.info("%s", line)
-
-
-def variants(
-    vcf: Path, out: Path, *models: Path, genome: Path,
-    config: Path | None = None, data_root: Path = Path(), prefix: str | None = None, seed: int | None = None,
-    trust: str = "", **options: Any,
-) -> None:  # fmt: skip
-    """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
-
-    GENOME is a FASTA file or a folder from `biocnn genome`. PREFIX starts the names of INFO fields; default: BIOCNN.
-    SEED draws the random variants; default: that of CONFIG, or 1. CONFIG and TRUST as in `biocnn predict`.
-    """
-    import torch
-
-    from biocnn.apply.variants.step import annotate
-    from biocnn.io.genome import either_genome
-    from biocnn.prediction.model import Model
-
-    settings = options_of("variants", config, data_root, trust, options)
-    seed = load_experiment(config, data_root).settings.seed if config and seed is None else seed
-    settings |= {key: value for key, value in (("prefix", prefix), ("seed", seed)) if value is not None}
-    trusted = settings.pop("trust")
-    loaded = [Model(model, trust=trusted) for model in models]
-    torch.set_num_threads(loaded[0].meta.experiment.train.threads if loaded else 1)
-    where = either_genome(genome)
-    with atomic(out) as folder:
-        folder.mkdir()
-        checks = annotate(vcf, loaded, where, folder, **settings)
-    for row in checks.rows:
-        log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
-
-
-def scan(
-    genome: Path, out: Path, *models: Path,
-    config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
-) -> None:  # fmt: skip
-    """Scan a genome, a FASTA file or a folder from `biocnn genome`: probability as bigWig, and peaks.
-
-    CONFIG and TRUST as in `biocnn predict`.
-    """
-    from biocnn.apply.scan.step import scan_files
-
-    with atomic(out) as folder:
-        folder.mkdir()
-        scan_files(genome, models, folder, **options_of("scan", config, data_root, trust, options))
 
 
 def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path(), manifest: Path | None = None) -> None:

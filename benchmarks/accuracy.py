@@ -36,17 +36,24 @@ def run_workflow(work: Path, experiments: list[str], data: Path, cores: int) -> 
 
 
 def renew(path: Path, sets: Iterable[str], read: Callable[[str], dict[str, Any]], names: list[str]) -> dict[str, Any]:
-    """Read the results of some sets, and merge them with the stored results of the others."""
-    stored = json.loads(path.read_text())["sets"] if path.exists() else {}
-    stored |= {name: read(name) for name in names}
-    result = {"machine": machine(), "sets": {name: stored[name] for name in sets if name in stored}}
+    """Read the results of some sets, with the machine they were made on, and merge them with the stored ones."""
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    stored |= {name: read(name) | {"machine": machine()} for name in names}
+    result = {name: stored[name] for name in sets if name in stored}
     path.write_text(json.dumps(result, indent=1) + "\n")
     return result
 
 
-def write_between(page: Path, begin: str, end: str, tables: list[list[tuple[str, ...]]], facts: dict[str, Any]) -> None:
-    """Replace the text between two markers of a page: tables (first row: header), and the machine."""
+def write_between(
+    page: Path, begin: str, end: str, tables: list[list[tuple[str, ...]]], machines: dict[str, dict[str, Any]]
+) -> None:
+    """Replace the text between two markers of a page: tables (first row: header), and the machine of each set."""
     ruled = [[header, ("---",) * len(header), *rows] for header, *rows in tables]
-    shown = "\n\n".join("\n".join(f"| {' | '.join(cells)} |" for cells in table) for table in ruled)
+    shown = ["\n".join(f"| {' | '.join(cells)} |" for cells in table) for table in ruled]
+    titles: dict[str, list[str]] = {}
+    for title, facts in machines.items():
+        titles.setdefault(describe(facts), []).append(title)
+    made = [f"{described}: {'; '.join(names)}." for described, names in titles.items()]
     before, rest = page.read_text().split(begin)
-    page.write_text(f"{before}{begin}\n\n{shown}\n\n{describe(facts)}\n\n{end}{rest.split(end)[1]}")
+    between = "\n\n".join([begin, *shown, *made, end])
+    page.write_text(f"{before}{between}{rest.split(end)[1]}")

@@ -179,7 +179,7 @@ def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
     lines, counts, classes, restored, finer, costs = [HEAD], [COUNTS], [CLASSES], [RESTORED], [FINER], [COST]
     tables = {FLOORS: counts, BASELINES: classes, FILTERS: restored, INTERPOLATIONS: finer}
-    for name, found in result["sets"].items():
+    for name, found in result.items():
         title, metrics = SETS[name]
         for i, row in enumerate(found["rows"]):
             shown, published = metrics[row["metric"]]
@@ -206,7 +206,7 @@ def write_page(result: dict[str, Any]) -> None:
             )
         )
     filled = [each for each in (lines, counts, classes, restored, finer, costs) if each[1:]]
-    write_between(PAGE, BEGIN, END, filled, result["machine"])
+    write_between(PAGE, BEGIN, END, filled, {SETS[name][0]: found["machine"] for name, found in result.items()})
 
 
 def _known(value: float | None) -> str:

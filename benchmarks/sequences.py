@@ -142,7 +142,7 @@ def _motif(folder: Path, own: str | None) -> dict[str, Any]:
 def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
     lines, chosen = [HEAD], [CHOICE]
-    for name, found in result["sets"].items():
+    for name, found in result.items():
         for i, row in enumerate(found["rows"]):
             lines.append(_line(SETS[name][0] if i == 0 else "", row, found.get("bare", {}).get(row["metric"])))
         if "chosen" not in found:  # not run again since experiments may leave out all settings
@@ -150,7 +150,9 @@ def write_page(result: dict[str, Any]) -> None:
         about = found["chosen"]
         shares = ", ".join(f"{share:.2f}" for share in about["shares"])
         chosen.append((SETS[name][0], f"{about['network']}: {shares}", f"{about['minutes']:.0f} min", _named(found)))
-    write_between(PAGE, BEGIN, END, [lines, chosen], result["machine"])
+    write_between(
+        PAGE, BEGIN, END, [lines, chosen], {SETS[name][0]: found["machine"] for name, found in result.items()}
+    )
 
 
 def _line(name: str, row: dict[str, Any], bare: dict[str, list[float]] | None) -> tuple[str, ...]:

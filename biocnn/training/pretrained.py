@@ -1,8 +1,8 @@
 """Networks to start from: model files of biocnn, and files of weights with the names of torchvision."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from biocnn.models.vgg import CONVOLUTIONS
 from biocnn.training.metadata import read_metadata
 
 MEAN, SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of red, green and blue in ImageNet, in 0-1
+INNER = "network."  # in the names of weights of a network within another one, such as BagNetwork
 KNOWN = "ResNet (conv1.weight, layer1.0.conv1.weight), VGG and AlexNet (features.0.weight, classifier.6.bias)"
 
 
@@ -37,6 +38,8 @@ class Source:
         Its weights, by their names in biocnn.
     origin
         For weights of torchvision, the name of each in the file; all of them must fit.
+    outputs
+        Names of its outputs; empty if unknown.
     """
 
     model: str
@@ -44,6 +47,18 @@ class Source:
     settings: dict[str, Any]
     weights: dict[str, Tensor]
     origin: dict[str, str] = field(default_factory=dict)
+    outputs: Sequence[str] = ()
+
+    def named_for(self, own: Collection[str]) -> "Source":
+        """Return it with the names of weights as in ``own``, if only one of the two networks is within another."""
+        outer, inner = (any(name.startswith(INNER) for name in names) for names in (own, self.weights))
+        if outer == inner:
+            return self
+        parts = [
+            {INNER + name if outer else name.removeprefix(INNER): value for name, value in part.items()}
+            for part in (self.weights, self.origin)
+        ]
+        return replace(self, weights=parts[0], origin=parts[1])
 
 
 def read_source(path: Path) -> Source:
@@ -74,7 +89,7 @@ def read_source(path: Path) -> Source:
     if meta.words:
         found = {key.removeprefix("network."): value for key, value in found.items() if key.startswith("network.")}
     settings = meta.experiment.model.model_dump(exclude={"name"})
-    return Source(meta.experiment.model.name, meta.facts.in_channels, settings, found)
+    return Source(meta.experiment.model.name, meta.facts.in_channels, settings, found, outputs=meta.facts.outputs)
 
 
 def _unpickled(path: Path) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from biocnn.augment.sets import resolve_augment
+from biocnn.config.schema import build
 from biocnn.config.settings import Settings, Train
 from biocnn.config.strands import check_strands
 from biocnn.core.errors import InputError
@@ -110,7 +111,8 @@ def train_run(
     torch.manual_seed(seed)
     at_words = network is None and not section.start_from and section.first_kernels == "words"
     network = build_model(settings.model, facts) if network is None else completed(network, facts)
-    transfer = transfer_weights(network, section, log)
+    wider = partial(build, "models", settings.model, facts.spatial_dims, facts.in_channels, task.computed + 1)
+    transfer = transfer_weights(network, section, log, facts.outputs, wider)
     network.to(device)
     train_rows, val_rows = dataset.rows("train"), dataset.rows("val")
     train = batches.make(

@@ -1,6 +1,6 @@
 """Transfer learning: copy the weights that fit from another network, and train its body slowly, later or not at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from biocnn.config.schema import Chosen, own_settings
 from biocnn.config.settings import Train
+from biocnn.core.cards import some
 from biocnn.core.errors import InputError
 from biocnn.core.files import sha256
 from biocnn.data.decisions import fill_in
 from biocnn.nn.blocks import ConvBlock
 from biocnn.tasks.facts import Decision, Facts
 from biocnn.training.pretrained import MEAN, SD, Source, read_source
+
+LIKE = "as in train.start_from"
 
 
 @dataclass(frozen=True)
@@ -78,18 +81,30 @@ def like_source(
     """
     if train.start_from is None:
         return section, {}
-    source = read_source(train.start_from)
+    source, own = read_source(train.start_from), own_settings(section)
     same = source.in_channels == facts.in_channels
     given = {key: value for key, value in source.settings.items() if same or key not in ("mean", "sd")}
-    found = {key: Decision(value=value, reason="as in train.start_from") for key, value in given.items()}
+    if within := given.get("network") if own.get("network") else None:  # both have a network within
+        given |= {key: value for key, value in within.items() if key != "name"}
+    found = {key: Decision(value=value, reason=LIKE) for key, value in given.items()}
     found |= standardised(facts) if source.origin else {}
-    left = {key for key, value in own_settings(section).items() if value is None}
+    if "network" in own and own["network"] is None and "network" not in found:  # it becomes the network within
+        value = {"name": source.model} | {key: item.value for key, item in found.items()}
+        found = {"network": Decision(value=value, reason=LIKE)}
+    left = {key for key, value in _with_inner(section).items() if value is None}
     decisions = {key: item for key, item in found.items() if key in left and item.value is not None}
     for key, item in decisions.items():
         log(f"model.{key} = {item.value}: {item.reason}")
-    if source.origin and "mean" not in own_settings(section):
+    filled = fill_in(section, decisions)
+    if source.origin and "mean" not in _with_inner(filled):
         log(f"warning: {section.name} gets pixels of 0 to 1, but weights of torchvision expect the scale of ImageNet")
-    return fill_in(section, decisions), decisions
+    return filled, decisions
+
+
+def _with_inner(section: Chosen) -> dict[str, Any]:
+    """Return the settings of a network, and of one within it."""
+    own = own_settings(section)
+    return own | (own_settings(own["network"]) if own.get("network") else {})
 
 
 def standardised(facts: Facts) -> dict[str, Decision]:
@@ -109,7 +124,13 @@ def standardised(facts: Facts) -> dict[str, Decision]:
     return {"mean": Decision(value=mean, reason=reason), "sd": Decision(value=sd, reason=reason)}
 
 
-def transfer_weights(network: nn.Module, section: Train, log: Callable[[str], None]) -> TransferState:
+def transfer_weights(
+    network: nn.Module,
+    section: Train,
+    log: Callable[[str], None],
+    outputs: Sequence[str] = (),
+    wider: Callable[[], nn.Module] | None = None,
+) -> TransferState:
     """Copy the weights of another network into the layers that have the same name and shapes.
 
     A layer is copied whole, a convolution with its norm, or keeps its initial weights: for example, the last layer if
@@ -125,6 +146,9 @@ def transfer_weights(network: nn.Module, section: Train, log: Callable[[str], No
         ``freeze_epochs`` determine how the copied layers of the body are trained.
     log
         Called with each log line.
+    outputs, wider
+        Names of the outputs of the network, and a function that returns it with one output more: layers of outputs are
+        copied only from a network whose outputs have the same names. Empty: by their shapes alone.
 
     Raises
     ------
@@ -135,12 +159,18 @@ def transfer_weights(network: nn.Module, section: Train, log: Callable[[str], No
     path = section.start_from
     if path is None:
         return NO_TRANSFER
-    source, own = read_source(path), network.state_dict()
+    own = network.state_dict()
+    source = read_source(path).named_for(own)
     found, adapted = _adapted(source, own)
     layers: dict[str, list[str]] = {}
     for key in own:
         layers.setdefault(_layer(network, key), []).append(key)
     fits = {name: all(key in found and found[key].shape == own[key].shape for key in layers[name]) for name in layers}
+    if wider and source.outputs and [*source.outputs] != [*outputs]:
+        log(f"outputs are {some([*outputs])}, but {some([*source.outputs])} in {path}")
+        shapes = {key: value.shape for key, value in wider().state_dict().items()}
+        same = {key for key in own if own[key].shape == shapes.get(key)}
+        fits = {name: fit and same.issuperset(layers[name]) for name, fit in fits.items()}
     taken, fresh = ([name for name in layers if fits[name] == wanted] for wanted in (True, False))
     copied = {key: found[key] for name in taken for key in layers[name]}
     if not taken:
@@ -189,7 +219,8 @@ def _adapted(source: Source, own: dict[str, Tensor]) -> tuple[dict[str, Tensor],
 
 def _check_foreign(source: Source, copied: dict[str, Tensor], lacking: tuple[str, ...], section: Train) -> None:
     """Check that weights of torchvision fit, except the last layer, and that no layer of the body lacks its weights."""
-    last = max((name.rpartition(".")[0] for name in source.origin if name.startswith("head.")), default="")
+    heads = [name.rpartition(".")[0] for name in source.origin if f".{name}".rpartition(".head.")[1]]
+    last = max(heads, default="")
     wrong = [key for name, key in source.origin.items() if name not in copied and name.rpartition(".")[0] != last]
     if wrong or lacking:
         what = (

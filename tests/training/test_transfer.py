@@ -18,14 +18,14 @@ from biocnn.config.schema import choose
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.models import FCN, ResNet, UNet
+from biocnn.models import FCN, BagNetwork, ResNet, UNet
 from biocnn.tasks.facts import Decision, Facts
 from biocnn.training.checkpoint import load_model, save_model
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.metadata import Metadata, read_metadata
 from biocnn.training.runs import train_run
 from biocnn.training.state import StateFolder
-from biocnn.training.transfer import _body, transfer_weights
+from biocnn.training.transfer import _body, like_source, transfer_weights
 
 WIDTHS = {"channels": [4, 6, 8]}
 SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
@@ -40,7 +40,7 @@ def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings:
 
 
 def saved(path: Path, model: nn.Module, facts: Facts | None = None, **settings: Any) -> Path:
-    experiment = {"model": {"name": type(model).__name__, **settings}}
+    experiment = {"model": {"name": type(model).__name__, **settings}, "train": {"size": [16, 16], "fit": "crop"}}
     save_model(path, model, Metadata(experiment=experiment, facts=facts or image_facts(normalise="image")))
     return path
 
@@ -92,6 +92,41 @@ def test_a_classifier_starts_from_one_of_other_classes(tmp_path: Path) -> None:
         assert torch.equal(value, new.state_dict()[key]) or key.startswith("head."), key
     assert {name.split(".")[0] for name in transfer.record["fresh"]} == {"head"}
     assert {name.split(".")[0] for name in transfer.body} == {"features"}
+
+
+@pytest.mark.parametrize("name", ["vessel", "axon"])
+def test_the_layer_of_outputs_is_copied_only_from_outputs_of_the_same_names(tmp_path: Path, name: str) -> None:
+    facts, new, lines = image_facts(outputs=["vessel"], normalise="image"), unet(seed=6), []
+    path = saved(tmp_path / "m.safetensors", unet(), facts)
+    record = transfer_weights(new, section(path), lines.append, [name], lambda: unet(1, 2)).record
+    assert record["fresh"] == ([] if name == "vessel" else ["head.conv"])
+    assert any("outputs are axon, but vessel in" in line for line in lines) == (name == "axon")
+
+
+@pytest.mark.parametrize("given", [None, "ResNet"])
+@pytest.mark.parametrize("source", ["ResNet", "BagNetwork"])
+def test_the_network_within_another_is_taken_from_either(tmp_path: Path, source: str, given: str | None) -> None:
+    """A network for bags starts from one for single images, or for bags, and takes the settings that are left out."""
+    small = {"channels": [4, 4, 4, 4], "stem": "small", "depth": 18}
+    old = ResNet(2, 1, 3, **small) if source == "ResNet" else BagNetwork(2, 1, 3, network={"name": "ResNet", **small})
+    sizes = {"smallest": [16, 16], "median": [16, 16], "largest": [16, 16], "shorter": 16}
+    facts = image_facts(task="multiclass", outputs=list("abc"), normalise="image", sizes=sizes)
+    path = tmp_path / "m.safetensors"
+    of_bags = facts.model_copy(update={"kind": "bag"})
+    own = small if source == "ResNet" else {"network": {"name": "ResNet", **small}}
+    saved(path, old, facts if source == "ResNet" else of_bags, **own)
+    bags = choose("models", {"name": "BagNetwork", "network": given}, "model")
+    filled, _ = like_source(bags, section(path), of_bags, print)
+    assert small.items() <= filled.network.model_dump(mode="json").items()
+    new = BagNetwork(2, 1, 2, network=filled.network)
+    taken = transfer_weights(new, section(path), print).record["taken"]
+    inner = old if source == "ResNet" else old.network
+    assert torch.equal(new.network.features[0][0].conv.weight, inner.features[0][0].conv.weight)
+    assert ("pool.value" in taken) == (source == "BagNetwork")
+    assert not {"head.1", "alone"} & {*taken}
+    back = ResNet(2, 1, 3, **small)
+    assert "head.1" not in transfer_weights(back, section(saved(path, new, of_bags)), print).record["taken"]
+    assert torch.equal(back.features[0][0].conv.weight, inner.features[0][0].conv.weight)
 
 
 def test_added_gates_are_random_and_the_rest_is_copied(tmp_path: Path) -> None:

@@ -142,28 +142,11 @@ def apply_images(
     apply_one: ApplyOne = resolve(models[0].task.applied)
     if exports:
         apply_one = partial(apply_one, exports=exports)
-    images = Path(images)
-    listed = images.suffix.lower() in TABLES
-    own = images if listed and models[0].facts.coded else None
-    known, found, named = NewCovariates(covariates or own, models), [], set()
 
-    def apply(path: Path, names: Sequence[str]) -> Applied:
-        row = known.of(*names)
-        return apply_one(path, names[-1], models, folder, *([] if row is None else [row]))
+    def apply(path: Path, name: str, *row: pd.DataFrame) -> Applied:
+        return apply_one(path, name, models, folder, *row)
 
-    base = images.parent if listed else images
-    for name, path in named_images(
-        [base / name for name in read_table(images, ["image"])["image"]] if listed else images
-    ):
-        place = str(path.relative_to(base) if path != base else path.name)
-        names = (place, path.name, name)
-        named.update(names)
-        found.append(New({"image": name, "path": place}, partial(apply, path, names)))
-    unused = {
-        PASSED_OVER: [path.name for path in passed_over(images)],
-        "rows of covariates without an image": known.others(named),
-    }
-    return apply_each(found, "images", unused, folder, on_error)
+    return apply_each(*new_images(Path(images), models, covariates, apply), folder, on_error)
 
 
 @dataclass
@@ -180,6 +163,36 @@ class New:
 
     place: dict[str, Any]
     apply: Callable[[], Applied]
+
+
+def new_images(
+    images: Path, models: Sequence[Model], covariates: Path | None, apply: Callable[..., Applied]
+) -> tuple[list[New], str, dict[str, list[str]]]:
+    """List new images, for ``apply_each``; ``images`` and ``covariates`` as for ``apply_images``.
+
+    ``apply`` gets the path of an image, its unique name, and a row with its covariates, if the models take any.
+    """
+    listed = images.suffix.lower() in TABLES
+    known = NewCovariates(covariates or (images if listed and models[0].facts.coded else None), models)
+    found, named = [], set[str]()
+
+    def one(path: Path, names: Sequence[str]) -> Applied:
+        row = known.of(*names)
+        return apply(path, names[-1], *([] if row is None else [row]))
+
+    base = images.parent if listed else images
+    for name, path in named_images(
+        [base / name for name in read_table(images, ["image"])["image"]] if listed else images
+    ):
+        place = str(path.relative_to(base) if path != base else path.name)
+        names = (place, path.name, name)
+        named.update(names)
+        found.append(New({"image": name, "path": place}, partial(one, path, names)))
+    unused = {
+        PASSED_OVER: [path.name for path in passed_over(images)],
+        "rows of covariates without an image": known.others(named),
+    }
+    return found, "images", unused
 
 
 def apply_each(

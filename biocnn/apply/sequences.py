@@ -1,5 +1,6 @@
 """Predictions of new sequences: from FASTA, from a table, or from intervals of a genome."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,19 +9,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from biocnn.apply.covariates import notes as covariate_notes
 from biocnn.apply.images import APPLY, Applied, New, apply_each
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import suffixes_of
+from biocnn.data.covariates import given
 from biocnn.data.windows import Windows
 from biocnn.io.bed import write_bed
+from biocnn.io.contigs import UnknownContig
 from biocnn.io.fasta import UNKNOWN, encode, read_fasta, reverse_complement
 from biocnn.io.genome import either_genome
 from biocnn.io.tables import read_table
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.inputs import check_length, coded
 from biocnn.prediction.model import Model
+from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
+
+log = logging.getLogger("biocnn")
 
 MAX_UNKNOWN = 0.5  # share of unknown bases up to which windows are trained on, unless set
 FASTA, BED, TABLES = (".fa", ".fasta", ".fna", ".fas"), (".bed", ".narrowpeak"), (".tsv", ".txt")
@@ -43,7 +50,9 @@ class NewSequences(NamedTuple):
         return self.table[[name for name in ("sequence", *PLACE) if name in self.table]].to_dict("records")
 
 
-def read_new(path: Path, facts: Facts, genome: Path | None, checks: Checks) -> NewSequences:
+def read_new(
+    path: Path, facts: Facts, genome: Path | None, checks: Checks, on_error: str = APPLY.on_error
+) -> NewSequences:
     """Read new sequences for a model; the name of the file tells its format.
 
     Parameters
@@ -58,6 +67,8 @@ def read_new(path: Path, facts: Facts, genome: Path | None, checks: Checks) -> N
         FASTA file or folder from ``biocnn genome``, for intervals.
     checks
         Receives counts of what was read, repaired and dropped.
+    on_error
+        What to do with intervals on contigs that the genome lacks: ``skip`` them, or ``stop``.
     """
     suffix = next((one for one in reversed(path.suffixes) if one.lower() not in (".gz", ".bgz")), "").lower()
     if genome is not None and suffix not in BED:
@@ -73,20 +84,27 @@ def read_new(path: Path, facts: Facts, genome: Path | None, checks: Checks) -> N
     if suffix in BED:
         if genome is None:
             raise InputError(f"{path}: intervals of which genome?", "give --genome: a FASTA file")
-        return _of_intervals(path, facts, genome, checks)
+        return _of_intervals(path, facts, genome, checks, on_error)
     raise InputError(
         f"{path}: not a file of sequences by its name",
         f"allowed: {' '.join((*FASTA, *BED, *TABLES))}, plain or .gz; the model is for sequences",
     )
 
 
-def _of_intervals(path: Path, facts: Facts, genome: Path, checks: Checks) -> NewSequences:
+def _of_intervals(path: Path, facts: Facts, genome: Path, checks: Checks, on_error: str) -> NewSequences:
     """Cut windows around intervals, or the intervals themselves if lengths vary or each base is predicted."""
-    opened = either_genome(genome)
+    opened, skip = either_genome(genome, facts.iupac), on_error == "skip"
     closed = pd.DataFrame({"chrom": pd.Series(dtype=object), "start": np.empty(0, int), "end": np.empty(0, int)})
-    windows = Windows(opened, facts.window or 1, 0, "auto", False, False, 1.0, checks, closed)
-    peaks = windows.read(path)
-    if facts.window:
+    windows = Windows(opened, facts.window or 1, 0, "auto", False, skip, 1.0, checks, closed)
+    try:
+        peaks = windows.read(path)
+    except UnknownContig as error:
+        remedy = "give the genome of these intervals; --on-error skip leaves out those on contigs that it lacks"
+        raise InputError(error.message, remedy) from error
+    for source, outcome, reason, number, example in checks.rows:
+        if outcome == "dropped":
+            log.warning("%s: dropped %d %s (%s)", source, number, reason, example)
+    if facts.window and not make_task(facts).target.spatial:
         part = windows.around(peaks, path.name)
         return NewSequences(list(part.codes), part.examples.rename(columns={"id": "sequence"}))
     codes = [opened.codes(row.chrom, row.start, row.end) for row in peaks.itertuples()]
@@ -121,7 +139,12 @@ def apply_sequences(
     if covariates is not None:
         raise InputError("--covariates: is for images", "add columns to the table of sequences")
     checks, facts, task = Checks(), models[0].facts, models[0].task
-    new = read_new(Path(path), facts, genome, checks)
+    new = read_new(Path(path), facts, genome, checks, on_error)
+    names = [one.name for one in facts.coded]
+    if lacking := [name for name in names if name not in new.table]:
+        columns = ", ".join(["sequence", *names])
+        raise InputError(f"{path}: no column {lacking[0]!r}", f"give a tab-separated table with the columns {columns}")
+    known = given(facts.coded, new.table, lambda row: f"{path}: {new.table['sequence'][row]!r}")
     found = predicted(new, models)
     if task.target.spatial:
         np.savez_compressed(folder / "maps.npz", **{str(k): p for k, p in found.items() if isinstance(p, np.ndarray)})
@@ -129,9 +152,10 @@ def apply_sequences(
     share = MAX_UNKNOWN if trained is None else trained
 
     def apply(row: int) -> Applied:
-        p, notes = found[row], []
+        p = found[row]
         if isinstance(p, InputError):
             raise p
+        notes = list(covariate_notes(facts.coded, known.loc[[row]]))
         if (new.codes[row] == UNKNOWN).mean() > share:
             notes.append(Note("note", f"more than {share:.0%} unknown bases, which were left out of training"))
         described = dict(zip(task.outputs, p.mean(axis=1), strict=True)) if task.target.spatial else task.describe(p)
@@ -172,8 +196,7 @@ def predicted(new: NewSequences, models: Sequence[Model]) -> dict[int, np.ndarra
     if task.target.spatial:
         maps = zip(*(model.predict(codes) for model in models), strict=True)
         return found | {row: np.mean(each, axis=0) for row, each in zip(rows, maps, strict=True)}
-    names = [one.name for one in models[0].facts.coded]
-    covariates = new.table.loc[rows] if names and set(names) <= set(new.table) else None
+    covariates = new.table.loc[rows] if models[0].facts.coded else None
     z = [coded(model, covariates, len(rows)) for model in models]
     every = [model.settled(model._sequences(codes, each)) for model, each in zip(models, z, strict=True)]
     return found | dict(zip(rows, np.stack(every, axis=1), strict=True))

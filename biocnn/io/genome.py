@@ -138,11 +138,10 @@ def open_genome(folder: str | Path) -> Genome:
     return genome
 
 
-def either_genome(path: Path) -> Genome:
+def either_genome(path: Path, iupac: Iupac = "unknown") -> Genome:
     """Open a FASTA file or the folder of an encoded genome; see ``read_genome`` and ``open_genome``."""
-    return (
-        open_genome(path) if os.path.isdir(path) else read_genome(path)
-    )  # unlike pathlib, os accepts names of any length
+    # Unlike pathlib, os accepts names of any length.
+    return open_genome(path) if os.path.isdir(path) else read_genome(path, iupac)
 
 
 def _collect(

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from biocnn.apply.images import Applied, New, apply_each
+from biocnn.apply.covariates import notes as covariate_notes
+from biocnn.apply.images import Applied, New, apply_each, new_images
 from biocnn.apply.sequences import PLACE, read_new
 from biocnn.config.registry import resolve
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.data.covariates import encode_covariates
 from biocnn.explain.genome_files import averaged
 from biocnn.explain.images import picture
 from biocnn.explain.new_examples import check_explained, of_image, of_sequences
 from biocnn.explain.seqlets import present
-from biocnn.io.image_paths import named_images
 from biocnn.io.padded import pad
 from biocnn.io.tracks import write_bigwig
 from biocnn.prediction.inputs import check_length, coded
@@ -34,7 +35,12 @@ log = logging.getLogger("biocnn")
 
 
 def explain_files(
-    models: Sequence[Path], data: Path, folder: Path, genome: Path | None, trust: Sequence[str] = ()
+    models: Sequence[Path],
+    data: Path,
+    folder: Path,
+    genome: Path | None,
+    covariates: Path | None,
+    trust: Sequence[str] = (),
 ) -> None:
     """Explain the predictions of a model file for new sequences or images, as its input does."""
     if len(models) != 1:
@@ -43,11 +49,14 @@ def explain_files(
     check_explained(model)
     if genome and not model.input.scanned:
         raise InputError(f"--genome: {model.path} is a model for {model.input.examples}", "leave it out")
-    for name, count in resolve(model.input.explained)(model, data, folder, genome, "skip").items():
+    if covariates and not model.facts.coded:
+        raise InputError(f"--covariates: {model.path} was trained without covariates", "leave it out")
+    own = genome if model.input.scanned else covariates
+    for name, count in resolve(model.input.explained)(model, data, folder, own).items():
         log.info("%d rows in %s", count, name)
 
 
-def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | None, on_error: str) -> dict[str, int]:
+def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | None) -> dict[str, int]:
     """Explain new sequences.
 
     Parameters
@@ -60,8 +69,6 @@ def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | Non
         Existing folder for explanations.csv (what was explained, or why not), attributions.npz (arrays as in the folder
         explain of the workflow: id, codes, attributions, output, probability, delta, method), pictures of the first 20
         sequences, and, for intervals, attributions.bw with the contribution of each base of the genome.
-    on_error
-        As for ``biocnn.apply.images.apply_images``.
     """
     checks = Checks()
     new = read_new(path, model.facts, genome, checks)
@@ -93,33 +100,28 @@ def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | Non
         return Applied("explanations.csv", [told | {"method": found.method}], [])
 
     each = [New(place, partial(apply, row)) for row, place in enumerate(new.places)]
-    return apply_each(each, "sequences", {}, folder, on_error, checks)
+    return apply_each(each, "sequences", {}, folder, "skip", checks)
 
 
-def explain_images(model: Model, path: Path, folder: Path, genome: None, on_error: str) -> dict[str, int]:
+def explain_images(model: Model, path: Path, folder: Path, covariates: Path | None) -> dict[str, int]:
     """Explain new images.
 
     Parameters
     ----------
     model
         Model of images.
-    path
-        Folder of images, or one image.
+    path, covariates
+        As for ``biocnn.apply.images.apply_images``.
     folder
         Existing folder for explanations.csv, and NAME.npz (cam, 0 to 1, and image, as the network saw it) and NAME.png
         for each image.
-    genome
-        Not used.
-    on_error
-        As for ``biocnn.apply.images.apply_images``.
     """
-    if model.facts.coded:
-        message = f"{model.path}: takes covariates, which this command does not read"
-        raise InputError(message, "call Model.explain(images, covariates=...) from Python")
 
-    def apply(name: str, file: Path) -> Applied:
+    def apply(file: Path, name: str, *rows: pd.DataFrame) -> Applied:
+        z = [encode_covariates(model.facts.coded, row)[0] for row in rows]
+        notes = [note for row in rows for note in covariate_notes(model.facts.coded, row)]
         with model.open_image(file) as image:
-            found = of_image(model, image, str(file))
+            found = of_image(model, image, str(file), *z)
         np.savez_compressed(folder / f"{name}.npz", cam=found.cam, image=found.image)
         flat = found.cam.ndim == 2
         at = () if flat else (int(found.cam.max(axis=(1, 2)).argmax()),)  # slice of a volume
@@ -127,11 +129,10 @@ def explain_images(model: Model, path: Path, folder: Path, genome: None, on_erro
         with style():
             figure = heat_maps(picture(found.image[:, *at])[None], found.cam[at][None].astype(np.float64), [title])
             figure.savefig(folder / f"{name}.png")
-        told = {"output": model.outputs[found.output], model.task.predicted: found.probability}
-        return Applied("explanations.csv", [told | ({} if flat else {"slice": at[0]})], [])
+        row = {"output": model.outputs[found.output], model.task.predicted: found.probability}
+        return Applied("explanations.csv", [row | ({} if flat else {"slice": at[0]})], notes)
 
-    each = [New({"image": name}, partial(apply, name, file)) for name, file in named_images(path)]
-    return apply_each(each, "images", {}, folder, on_error)
+    return apply_each(*new_images(path, [model], covariates, apply), folder, "skip")
 
 
 def _picture(path: Path, codes: np.ndarray, values: np.ndarray, title: str, alphabet: str) -> None:

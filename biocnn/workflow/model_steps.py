@@ -76,12 +76,14 @@ def features(
 
 def explain(
     models: list[Path], data: Path, out: Path,
-    *, genome: Path | None = None, config: Path | None = None, data_root: Path = Path(), trust: str = "",
+    *, genome: Path | None = None, covariates: Path | None = None,
+    config: Path | None = None, data_root: Path = Path(), trust: str = "",
 ) -> None:  # fmt: skip
     """Explain predictions: attributions of sequences, or activation maps of images, as arrays and pictures.
 
-    DATA are new sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence) or images (a folder
-    or a file). Or it is the folder of a stored data set, from `biocnn dataset`: then the first model, with predictions
+    DATA are new sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence) or images (a folder,
+    a file, an .npz file; a table with the column image), with COVARIATES, a table of those of the images, if the model
+    takes any. Or it is the folder of a stored data set, from `biocnn dataset`: then the first model, with predictions
     beside it and beside the others, is explained by its test split, with motifs, as CONFIG, an experiment, says.
 
     TRUST as in `biocnn predict`.
@@ -94,7 +96,7 @@ def explain(
         if not (data / "facts.json").is_file():
             with needs("workflow", "pictures of explanations"):  # code that the rule does not run
                 explain_files = resolve("biocnn.report.new_explanations:explain_files")
-            explain_files(models, data, folder, genome, trust.split(","))
+            explain_files(models, data, folder, genome, covariates, trust.split(","))
         elif config is None:
             raise InputError("--config: is missing", "name the experiment of the stored data set")
         else:

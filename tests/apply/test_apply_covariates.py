@@ -14,6 +14,7 @@ from biocnn.config.schema import choose
 from biocnn.core.errors import InputError
 from biocnn.prediction.model import Model
 from biocnn.training.checkpoint import build_model, save_model
+from biocnn.workflow import steps
 
 ROWS = ["image,cells,dose", "b.tif,hela,", "a.tif,k562,20", "c.tif,mars,900"]
 
@@ -62,6 +63,14 @@ def test_each_image_is_predicted_with_its_row(model: Model, new: Path) -> None:
     assert not str(found.loc["b", "notes"]).startswith("covariate")
     assert "cells is a word that the training split lacks, used as missing (mars)" in found.loc["c", "notes"]
     assert "dose is outside of the training split" in found.loc["c", "notes"]
+
+
+def test_each_image_is_explained_with_its_row(model: Model, new: Path) -> None:
+    steps.explain([model.path], new, new.parent / "out", covariates=table(new.parent, ROWS))
+    found = pd.read_csv(new.parent / "out/explanations.csv").set_index("image")
+    own = model.explain(new / "a.tif", covariates={"cells": "k562", "dose": 20})
+    np.testing.assert_allclose(np.load(new.parent / "out/a.npz")["cam"], own, atol=1e-5)
+    assert "cells is a word that the training split lacks" in found.loc["c", "notes"]
 
 
 def test_rows_without_an_image_are_counted(model: Model, new: Path) -> None:

@@ -92,6 +92,21 @@ def test_intervals_are_cut_from_the_genome(models: list[biocnn.Model], tmp_path:
     assert "new sequences\t10" in counts
 
 
+def test_intervals_on_unknown_contigs_are_left_out_or_stop(
+    models: list[biocnn.Model], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "genome.fa").write_text(f">chr1\n{''.join(TEXT)}\n")
+    (tmp_path / "new.bed").write_text("chr1\t24\t48\nscaffold_7\t0\t24\n")
+    genome = ["--genome", str(tmp_path / "genome.fa")]
+    assert len(apply(models[:1], tmp_path / "new.bed", *genome)) == 1
+    assert "intervals on contigs that the genome lacks\t1\tscaffold_7" in (tmp_path / "out/counts.tsv").read_text()
+    words = ["predict", str(models[0].path), str(tmp_path / "new.bed"), str(tmp_path / "other"), *genome]
+    assert cli.main([*words, "--on-error", "stop"]) == 2
+    told = capsys.readouterr().err
+    assert "new.bed line 2: contig 'scaffold_7' is not in" in told
+    assert "--on-error skip leaves out" in told
+
+
 def test_what_does_not_fit_is_skipped_with_its_reason(models: list[biocnn.Model], tmp_path: Path) -> None:
     (tmp_path / "new.fasta").write_text(f">short\nACGT\n>fits\n{TEXT[0]}\n>unknown\n{'N' * 20}ACGT\n")
     table = apply(models[:1], tmp_path / "new.fasta").set_index("sequence")
@@ -134,6 +149,12 @@ def test_covariates_are_columns_of_the_table(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "new.tsv", sep="\t", index=False)
     table = apply([model], tmp_path / "new.tsv")
     assert table["probability_label"].to_numpy() == pytest.approx(model.predict(frame)[:, 0], rel=1e-5)
+    frame.assign(cells=["moon", *frame["cells"][1:]]).to_csv(tmp_path / "new.tsv", sep="\t", index=False)
+    noted = apply([model], tmp_path / "new.tsv")["notes"]
+    assert "cells is a word that the training split lacks, used as missing (moon)" in noted[0]
+    frame[["sequence"]].to_csv(tmp_path / "new.tsv", sep="\t", index=False)
+    with pytest.raises(InputError, match=r"(?s)no column 'dose'.*table with the columns sequence, dose, cells"):
+        steps.predict([model.path], tmp_path / "new.tsv", tmp_path / "without")
 
 
 def test_models_of_bases_write_maps(tmp_path: Path) -> None:
@@ -147,6 +168,9 @@ def test_models_of_bases_write_maps(tmp_path: Path) -> None:
     (tmp_path / "new.fa").write_text("".join(f">s{row}\n{text}\n" for row, text in enumerate(new)))
     table = apply([model, model], tmp_path / "new.fa")
     maps = np.load(tmp_path / "out/maps.npz")
+    (tmp_path / "new.bed").write_text("s0\t2\t9\n")
+    apply([model], tmp_path / "new.bed", "--genome", str(tmp_path / "new.fa"))
+    assert np.load(tmp_path / "out/maps.npz")["0"].shape == (1, 7), "the interval itself"
     for row, p in enumerate(model.predict(new)):
         assert np.allclose(maps[str(row)], p)
         assert table["site"][row] == pytest.approx(p.mean(), rel=1e-4)

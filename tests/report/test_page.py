@@ -1,65 +1,24 @@
 """The page of an experiment: complete, self-contained, escaped, and without empty chapters."""
 
-import json
 import re
 import shutil
 from contextlib import nullcontext
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
+from page import Page
 from simulated_results import RUNS, coarse, undrawn, write_images, write_model, write_sequences
 from tiny import experiment
 
-from biocnn.io.meme import read_meme
 from biocnn.report import sections, write_report
-from biocnn.report.blocks import Picture, short, wrapped
-from biocnn.report.drawing import as_svg as SVG
-from biocnn.report.explanation import explanation
 from biocnn.report.figures import Gallery
 from biocnn.report.page import render
 from biocnn.report.results import Results
 
-INLINE = {"a", "abbr"}
-VOID = {"meta", "img", "br", "link", "hr", "input"}
 TASKS = [(write_sequences, task) for task in ("binary", "multilabel", "regression")]
 TASKS += [(write_images, task) for task in ("instances", "mask", "classes")]
 DRAWN = {"binary": coarse, "instances": nullcontext}  # other tests draw the figures of the other tasks
-
-
-class Page(HTMLParser):
-    """Collects the content of a page, and checks that its elements are closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.words = [], [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.words += [" "] * (tag not in INLINE)
-        self.attributes.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-        self.words += [" "] * (tag not in INLINE)
-
-    def handle_data(self, data):
-        if not {"style", "script"} & {*self.open}:
-            self.words.append(data)
-
-    @property
-    def text(self):
-        return " ".join("".join(self.words).split())
-
-    def headings(self):
-        return [attributes["id"] for tag, attributes in self.attributes if tag == "section"]
 
 
 @pytest.fixture(scope="module", params=TASKS, ids=lambda pair: pair[1])
@@ -110,63 +69,6 @@ def test_text_from_files_is_escaped(report):
     text = report[2]
     assert "contig &lt;chrM&gt; is not listed" in text
     assert "<chrM>" not in text
-
-
-ODD = ["$\\frac$_^{ %s{}\\", "$\nb\t\x00Ωμ\u4e2d\u05d0é", "x" * 300]
-
-
-class Odd(dict):
-    """Maps each new name to one of the odd endings, in turn."""
-
-    def __missing__(self, name):
-        self[name] = ODD[len(self) % len(ODD)]
-        return self[name]
-
-    def id(self, name):
-        """Return an odd id without NUL, because it names arrays in an archive."""
-        return f"{name}{self[name]}".replace("\x00", "")
-
-
-def renamed(path, odd):
-    """Append odd text to all names of outputs, examples, groups and contigs in a table or in facts.json."""
-    if path.suffix == ".tsv":
-        frame = pd.read_csv(path, sep="\t", keep_default_na=False)
-        for column in {"output", "id", "chrom", "target_name"} & set(frame.columns):
-            end = {"id": odd.id, "target_name": lambda name: f"{name}{' '.join(odd[name].split())}"}.get(
-                column, lambda name: f"{name}{odd[name]}"
-            )
-            frame[column] = [end(str(value)) if value else value for value in frame[column]]
-        frame.to_csv(path, sep="\t", index=False)
-    elif path.suffix == ".npz":
-        with np.load(path) as stored:
-            values = dict(stored)
-        values |= {key: np.array([odd.id(v) for v in values[key]]) for key in ("id",) if key in values}
-        if path.name == "decided.npz":  # arrays are named id.split
-            parts = {key: key.rsplit(".", 1) for key in values}
-            values = {f"{odd.id(parts[key][0])}.{parts[key][1]}": array for key, array in values.items()}
-        np.savez(path, **values)
-    else:
-        facts = json.loads(path.read_text())
-        facts["outputs"] = [f"{name}{odd[name]}" for name in facts["outputs"]]
-        path.write_text(json.dumps(facts))
-
-
-@pytest.mark.parametrize(("make", "task"), [(write_sequences, "multilabel"), (write_images, "classes")])
-def test_names_from_data_are_plain_text_in_figures(tmp_path, make, task, monkeypatch):
-    drawn, odd = [], Odd()
-    monkeypatch.setattr("biocnn.report.figures.as_svg", lambda figure, *how: drawn.append(figure) or SVG(figure, *how))
-    folder = tmp_path / "odd"
-    settings = make(folder, task)
-    archives = [*folder.glob("explain/[acgm]*.npz"), *folder.glob("decided.npz")]
-    for path in [folder / "dataset/facts.json", *folder.rglob("*.tsv"), *archives]:
-        renamed(path, odd)
-    with coarse():
-        write_report(folder, settings, folder / "report.html", folder / "figures")
-    Page((folder / "report.html").read_text(encoding="utf-8"))
-    words = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
-    for ending in ODD:
-        assert any(short(ending, 80)[:4] in text for text in words), "the unchanged names must be in some figure"
-    assert max(len(line) for text in words for line in text.split("\n")) < 130
 
 
 def test_the_chapters_show_metrics_and_settings(report):
@@ -246,117 +148,8 @@ def test_unusual_trainings_are_reported(tmp_path):
     ]
 
 
-@undrawn()
-def test_without_its_database_only_logos_are_missing(tmp_path):
-    folder = tmp_path / "moved"
-    settings = write_sequences(folder)
-    (folder / "database.meme").unlink()
-    write_report(folder, settings, folder / "report.html", folder / "figures")
-    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "REB1" in text
-    assert "last column" not in text
-
-
 def contents(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@undrawn()
-def test_motifs_that_were_compared_with_nothing_are_reported(tmp_path):
-    folder = tmp_path / "alone"
-    settings = write_sequences(folder)
-    for path in (folder / "explain").glob("*matches.tsv"):
-        found = pd.read_csv(path, sep="\t")
-        found.assign(**dict.fromkeys(found.loc[:, "target_id":"q_value"], np.nan)).to_csv(path, sep="\t", index=False)
-    write_report(folder, settings, folder / "report.html", folder / "figures")
-    assert "explanation" in Page((folder / "report.html").read_text(encoding="utf-8")).headings()
-
-
-@undrawn()
-def test_without_motifs_the_report_says_so(tmp_path):
-    folder = tmp_path / "few"
-    settings = write_sequences(folder)
-    for path in (folder / "explain").glob("*matches.tsv"):
-        pd.read_csv(path, sep="\t").iloc[:0].to_csv(path, sep="\t", index=False)
-    (folder / "explain" / "similar_motifs.tsv").write_text("motif\ttarget_id\ttarget_name\n")
-    counts = [("explain", "dropped", "kernels with fewer than 10 sites", 16, "")]
-    columns = ["source", "outcome", "reason", "count", "example"]
-    pd.DataFrame(counts, columns=columns).to_csv(folder / "explain" / "counts.tsv", sep="\t", index=False)
-    write_report(folder, settings, folder / "report.html", folder / "figures")
-    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "no motif and no seqlet. Excluded: kernels with fewer than 10 sites (16)." in text
-
-
-def test_motifs_are_shown_with_their_output_and_only_in_examples_of_it(tmp_path, monkeypatch):
-    drawn = {}
-
-    def add(self, name, figure, alt, caption, hints=None):
-        drawn[name] = figure, hints
-        return Picture(name, "", alt, caption, 900)
-
-    monkeypatch.setattr(Gallery, "add", add)
-    settings = write_sequences(tmp_path / "several", "multilabel")
-    results = Results(tmp_path / "several")
-    archive = dict(np.load(results.folder / "explain" / "attributions.npz"))
-    output = np.arange(len(archive["id"])) % 2
-    np.savez(results.folder / "explain" / "attributions.npz", **archive | {"output": output})
-    blocks = explanation(results, settings, Gallery(tmp_path)).blocks
-    words = {name: [text.get_text() for text in figure.findobj(Text)] for name, (figure, _) in drawn.items()}
-    labelled = ((archive["target"][:, 0] > 0.5) & (output == 0))[:6].sum()
-    assert [word.startswith("seqlets1 (REB1)") for word in words["attributions"]].count(True) == labelled > 0
-    assert "one: seqlets1, 812 sites" in words["seqlet_motifs"]
-    header = next(block for block in blocks if block.kind == "table").header
-    assert header[:5] == ["Motif", "Logo", "Best match", "q", "Output"]
-
-
-def test_places_are_those_of_the_genome_in_views_and_mutation_maps(tmp_path, monkeypatch):
-    drawn = {}
-
-    def add(self, name, figure, alt, caption, hints=None):
-        drawn[name] = figure, hints, caption
-        return Picture(name, "", alt, caption, 900)
-
-    monkeypatch.setattr(Gallery, "add", add)
-    settings = write_sequences(tmp_path / "one")
-    results = Results(tmp_path / "one")
-    section = explanation(results, settings, Gallery(tmp_path))
-    codes = np.load(results.folder / "explain" / "attributions.npz")["codes"].astype(int)
-    (first, forward), (second, backward) = zip([560, 561], codes[:2], strict=True)
-    letters = ["ACGT"[code] for code in (forward[0], backward[0])]
-    maps = drawn["mutation_maps"][1]
-    starts = [maps[name][row * 101] for name, code in (("map-0", forward), ("map-1", backward)) for row in [code[0]]]
-    assert starts == [f"chrIV:{500 * first + 1:,} {letters[0]}", f"chrIV:{500 * second + 101:,} (−) {letters[1]}"]
-    assert all(f" {letters[0]}>" in maps["map-0"][row * 101] for row in range(4) if row != forward[0])
-    titles = [axes.get_title(loc="left") or axes.get_title() for axes in drawn["genome_view"][0].axes]
-    assert titles[::2] == [f"chrIV:{500 * i + 1:,}–{500 * i + 101:,}" for i in (first, second)]
-    targets = np.load(results.folder / "explain" / "attributions.npz")["target"][:, 0] > 0.5
-    positives = targets.sum()
-    assert (
-        f"0 of the {40 - positives} negatives and in {positives} of the {positives} positives" in drawn["mistakes"][2]
-    )
-    listed = next(block for block in section.blocks if block.kind == "table" and "browsers" in block.caption)
-    assert listed.rows == [["explain/predictions.bed", "predictions", "40", "3 more have no genome coordinates"]]
-
-
-def test_motifs_are_drawn_above_their_match_and_written_as_files(tmp_path):
-    settings = write_sequences(tmp_path / "one")
-    results = Results(tmp_path / "one")
-    with undrawn():
-        blocks = explanation(results, settings, Gallery(tmp_path / "figures")).blocks
-    seqlets, kernels = (block for block in blocks if block.kind == "table" and "Logo" in block.header)
-    logo = seqlets.rows[0][1]
-    assert logo.links == [("SVG", "figures/motifs/seqlets1.svg"), ("MEME", "figures/motifs/seqlets1.meme")]
-    assert 'aria-label="Logo of seqlets1 above REB1"' in logo.svg
-    assert kernels.rows[0][0] == "kernel0\nand 1 similar; like seqlets1"
-    assert [row[2].split("\n")[0] for row in kernels.rows] == ["REB1", *["no match"] * 6]
-    assert kernels.rows[1][1].svg.count("<g fill") <= 4
-    names = {path.name for path in (tmp_path / "figures" / "motifs").iterdir()}
-    assert names == {f"{name}.{kind}" for name in ("seqlets1", "kernel0", *(f"kernel{i}" for i in range(2, 8)))
-                     for kind in ("svg", "meme")}  # fmt: skip
-    every = read_meme(results.folder / "explain" / "motifs.meme")
-    (alone,) = read_meme(tmp_path / "figures" / "motifs" / "kernel3.meme").values()
-    np.testing.assert_array_equal(alone.pfm, every["kernel3"].pfm)
-    assert alone.nsites == every["kernel3"].nsites
 
 
 @undrawn()
@@ -396,19 +189,6 @@ def test_a_scan_is_summarised_and_its_highest_peaks_are_shown(tmp_path):
     assert "1 chrI:910 101 .990 .90 2 chrI:151 110 .700 .50" in text
 
 
-@undrawn()
-def test_names_of_digits_and_NA_stay_names(tmp_path):
-    folder = tmp_path / "digits"
-    settings = write_sequences(folder)
-    for path in (folder / "explain").glob("*matches.tsv"):
-        found = pd.read_csv(path, sep="\t").assign(target_id="0363", target_name="NA")
-        found.to_csv(path, sep="\t", index=False)
-    write_report(folder, settings, folder / "report.html", folder / "figures")
-    text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "best motif matches NA" in text
-    assert "NA 0363" in text
-
-
 @pytest.mark.parametrize("report", TASKS[:1], ids=["binary"], indirect=True)
 def test_a_second_report_has_the_same_bytes_and_a_failure_does_not_change_them(report, monkeypatch):
     folder, settings, _ = report
@@ -429,11 +209,3 @@ def test_a_second_report_has_the_same_bytes_and_a_failure_does_not_change_them(r
 def test_templates_name_what_is_missing():
     with pytest.raises(Exception, match="'sections' is undefined"):
         render("page.html.j2")
-
-
-def test_long_names_are_shortened_if_they_would_overlap():
-    assert short("well_01", 14) == "well_01"
-    assert short("a0afead3b4fe393f", 9) == "a0af…393f"
-    assert short("hippocampus_173", 10) == "hippo…_173"
-    assert short(7, 3) == "7"
-    assert wrapped("immature granulocyte (true)", 21) == "immature granulocyte\n(true)"

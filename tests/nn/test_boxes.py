@@ -1,8 +1,8 @@
-import time
 from math import log
 
 import pytest
 import torch
+from work import calls
 
 from biocnn.nn.boxes import area, clip, decode, encode, iou, iou_matrix, nms, nms_by_class
 
@@ -125,7 +125,7 @@ def test_the_result_does_not_depend_on_place_and_order_of_rows():
 
 
 @pytest.mark.parametrize("case", ["apart", "together", "equal", "mixed"])
-def test_twenty_thousand_boxes_take_a_fraction_of_a_second(case):
+def test_twenty_thousand_boxes_need_fewer_calls_than_one_per_box(case):
     number = torch.arange(20_000)
     cell = torch.stack([number // 141, number % 141], 1) * 10.0
     boxes = {
@@ -135,10 +135,8 @@ def test_twenty_thousand_boxes_take_a_fraction_of_a_second(case):
         "mixed": random_boxes(20_000, side=1000),
     }[case]
     scores = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
-    nms(boxes[:300], scores[:300], 0.5)
-    start = time.process_time()
     kept = nms(boxes, scores, 0.5)
-    assert time.process_time() - start < 2, "usually 0.1 to 0.2 s"
+    assert calls(lambda: nms(boxes, scores, 0.5)) < 20_000
     assert len(kept) == 20_000 if case == "apart" else len(kept) < 20_000
 
 

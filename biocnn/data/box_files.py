@@ -284,7 +284,15 @@ def located(file: BoxFile, images: pd.DataFrame, base: Path, source: str) -> Box
             f"{source}: {again.sum()} images are listed more than once: {shown(images['image'][again])}",
             "list each image once: in two splits, what is learned from one would be tested with the same",
         )
-    paths = images["image"].tolist()
+    place = places(file, images["image"].tolist(), base, source)
+    sizes = {place[name]: size for name, size in file.sizes.items()}
+    return file._replace(
+        images=images, boxes=file.boxes.assign(image=file.boxes["image"].map(place)), base=base, sizes=sizes
+    )
+
+
+def places(file: BoxFile, paths: list[str], base: Path, source: str) -> dict[str, str]:
+    """Return the path of each image of the file; see ``located``."""
     stems = pd.Series(paths, index=[stem(Path(path)) for path in paths])
     known = stems[~stems.index.duplicated(keep=False)].to_dict() | dict(zip(paths, paths, strict=True))
     place = {name: known.get(name) or known.get(stem(Path(name))) for name in file.images["image"]}
@@ -293,10 +301,7 @@ def located(file: BoxFile, images: pd.DataFrame, base: Path, source: str) -> Box
             f"{source}: {len(lost)} of {len(place)} annotated images are not in {base}: {shown(lost)}",
             nearest(lost[0], known if "." in lost[0] else stems.index),
         )
-    sizes = {place[name]: size for name, size in file.sizes.items()}
-    return file._replace(
-        images=images, boxes=file.boxes.assign(image=file.boxes["image"].map(place)), base=base, sizes=sizes
-    )
+    return place
 
 
 def _coordinates(rows: pd.DataFrame, table: Path, radius: float | None) -> list[str]:

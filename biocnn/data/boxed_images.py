@@ -14,7 +14,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import exists
 from biocnn.core.ranges import Positive
 from biocnn.data.box_doctor import clean, refuse_sizes
-from biocnn.data.box_files import CORNERS, BoxFile, from_coco, from_table, from_voc, from_yolo, located
+from biocnn.data.box_files import CORNERS, BoxFile, from_coco, from_table, from_voc, from_yolo, located, places
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import alike, check_rows, group_by_name, read_rows
 from biocnn.data.image_reader import ImageReader, refuse_repeated_classes
@@ -66,6 +66,9 @@ class BoxedImages(ImageReader):
         of the box, counted from 1. By default 1 for VOC, else 0.
     radius
         Of points, in pixels; by default there is a column radius.
+    second
+        File or folder with the boxes of a second annotator, of the same kind as those of the first, for some images or
+        all: the human level, with which the report compares the network.
     group
         Column of the table or index that a split never cuts: patient, slide. By default the column ``group``, else each
         image. Without these, a regular expression, e.g. "(.+)_tile": its match in a file's name, or the first group of
@@ -82,6 +85,7 @@ class BoxedImages(ImageReader):
     classes: list[str] | None = None
     origin: Literal[0, 1] | None = None
     radius: Positive | None = None
+    second: Path | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,6 +98,8 @@ class BoxedImages(ImageReader):
             raise InputError(f"data.origin: {given[0]} files define what corners are", "leave it out")
         if self.radius is not None and self.table is None:
             raise InputError(f"data.radius: {self.radius:g}", "is for a table of points: leave it out")
+        if self.second is not None and self.masks is not None:
+            raise InputError("data.second: is for files of boxes, not for masks", "leave it out")
         refuse_repeated_classes(self.classes)
 
     def read(self, seed: int, checks: Checks) -> Raw:
@@ -132,26 +138,53 @@ class BoxedImages(ImageReader):
             with open_image(file.base / names[row], self.axes) as image:
                 return pixels_of(image, facts)
 
-        return _raw(examples, x, _by_image(boxes, outputs, rows["image"]), facts, checks, source)
+        raw = _raw(examples, x, _by_image(boxes, outputs, rows["image"]), facts, checks, source)
+        if self.second:
+            raw.second = self._by_second(file, examples, outputs, checks).__getitem__
+        return raw
+
+    def _by_second(self, file: BoxFile, examples: pd.DataFrame, classes: list[str], checks: Checks) -> list[np.ndarray]:
+        """Return the boxes of the second annotator in each image; of shape (0, 0) if it has no annotation."""
+        path = Path(self.second)
+        source, names = path.name, examples["image"]
+        other = self._boxes_of(path, file.base, listed=True)
+        seen = {*places(other, file.images["image"].tolist(), file.base, source).values()}
+        other = located(other, file.images, file.base, source)
+        shapes = examples[["height", "width"]].itertuples(index=False, name=None)
+        refuse_sizes(other, dict(zip(names, shapes, strict=True)), source)
+        boxes = other.boxes[other.boxes["image"].isin(names)]
+        known = boxes["label"].isin(classes)
+        if not known.any():
+            raise InputError(f"{path}: no box has a class of the first annotator", f"allowed: {', '.join(classes)}")
+        reason = "boxes of classes that the first annotator does not use"
+        checks.add(source, "dropped", reason, (~known).sum(), "".join(boxes["label"][~known][:1]))
+        boxes = clean(other, boxes[known], examples, checks, source)
+        checks.add(source, "read", "images with boxes by a second annotator", names.isin(seen).sum())
+        checks.add(source, "read", "boxes", len(boxes))
+        drawn = zip(names, _by_image(boxes, classes, names), strict=True)
+        return [found if name in seen else np.empty((0, 0)) for name, found in drawn]
 
     def _file(self, checks: Checks, source: str) -> BoxFile:
         """Read the boxes, and find their images."""
         path = Path(self.table or self.coco or self.voc or self.yolo)
         base = Path(self.images or (path if path.is_dir() else path.parent))
-        if self.table:
-            options = {"group": self.group, "radius": self.radius, "classes": self.classes, "origin": self.origin or 0}
-            file = from_table(path, base, listed=self.index is not None, **options)
-        elif self.coco:
-            file = from_coco(path, base)
-        elif self.voc:
-            file = from_voc(path, base, 1 if self.origin is None else self.origin)
-        else:
-            file = from_yolo(path, base, self.classes)
+        file = self._boxes_of(path, base, listed=self.index is not None)
         if self.index:
             base = Path(self.images or Path(self.index).parent)
             rows = check_rows(read_rows(self.index), self.index, base, ["image"], self.group)
             return located(file, rows.reset_index(drop=True), base, source)
         return self._with_others(file, checks, source) if self.table else self._in_folder(file, checks, source)
+
+    def _boxes_of(self, path: Path, base: Path, listed: bool) -> BoxFile:
+        """Read a file or folder of boxes; ``listed`` as for `from_table`."""
+        if self.table:
+            options = {"group": self.group, "radius": self.radius, "classes": self.classes, "origin": self.origin or 0}
+            return from_table(path, base, listed=listed, **options)
+        if self.coco:
+            return from_coco(path, base)
+        if self.voc:
+            return from_voc(path, base, 1 if self.origin is None else self.origin)
+        return from_yolo(path, base, self.classes)
 
     def _with_others(self, file: BoxFile, checks: Checks, source: str) -> BoxFile:
         """Add the images of the folder that the table does not list, unless it has a column split or id."""

@@ -164,8 +164,8 @@ class Images(ImageReader):
         )
         if code.objects and self.roi:
             raise InputError("data.roi: masks of objects have no value for ignored pixels", "remove data.roi")
-        if code.objects and self.second:
-            raise InputError("data.second: is for classes of pixels, not for objects", "remove data.second")
+        if typed and self.second:
+            raise InputError("data.second: is not for objects with classes", "leave out data.second, or the classes")
         if not typed:
             return code, None
         if not code.objects:
@@ -314,11 +314,12 @@ class _Reader:
         return self._mask(index, "mask")
 
     def second(self, index: int) -> np.ndarray:
-        """Read the class mask of the second annotator; all axes have length 0 if there is none."""
+        """Read the mask of the second annotator; all axes have length 0 if there is none."""
         name = self.rows[self.settings.second].iloc[index]
         if not name:
-            return np.empty([0] * self.facts.spatial_dims, np.uint8)
-        if strange := {*np.unique(self.settings.mask_file(self.folder / name).values).tolist()} - {*self.code.table}:
+            return np.empty([0] * self.facts.spatial_dims)
+        values = np.unique(self.settings.mask_file(self.folder / name).values).tolist()
+        if strange := [value for value in values if (value < 0 if self.code.objects else value not in self.code.table)]:
             raise InputError(
                 f"{self.folder / name}: the value {min(strange):g} is in no mask of the first annotator",
                 "both annotators must use the same values",

@@ -36,8 +36,8 @@ class Raw:
         Function of the row number that returns label and class of each object, shape (n, 2), int32, ordered by label;
         classes are counted from 0, 255 is unknown. None: objects have no classes.
     second
-        Function of the row number that returns the mask of a second annotator, (*spatial), uint8, or an empty array if
-        there is none; None: there is no second annotator.
+        Function of the row number that returns what a second annotator drew, in the form of y, or an array whose axes
+        all have length 0 if there is nothing; None: there is no second annotator.
     folder
         Folder in which ``biocnn.data.stored_raw`` stored x and y, if any.
     """

@@ -38,7 +38,7 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
     if raw.classes:
         Ragged.write(folder / "classes.npy", map(raw.classes, rows), np.int32)
     if raw.second:
-        Ragged.write(folder / "second.npy", map(raw.second, rows), np.uint8)
+        Ragged.write(folder / "second.npy", map(raw.second, rows), task.kept or task.target.dtype)
     facts = raw.facts.model_copy(update={"sources": hashes(files)})
     (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
     table = [_plain(raw.examples[name]) for name in raw.examples]

@@ -181,7 +181,7 @@ def _store(raw: Raw, name: str, path: Path, arrays: Iterable[np.ndarray], dtype:
 
 
 def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
-    """Write targets, what they are computed from, classes, and second masks; return what the task remembers of each."""
+    """Write targets, what they are computed from, classes and second annotations; return what the task remembers."""
     found = []
 
     def encoded() -> Iterator[np.ndarray]:
@@ -195,7 +195,10 @@ def _store_truth(raw: Raw, task: Task, folder: Path) -> list[Any]:
     if task.kept:
         labels = (raw.truth(row)[None] for row in range(len(raw.examples)))
         _store(raw, "y.npy", folder / "labels.npy", labels, task.kept)
-    for name, other, dtype in (("classes", raw.classes, np.int32), ("second", raw.second, np.uint8)):
+    for name, other, dtype in (
+        ("classes", raw.classes, np.int32),
+        ("second", raw.second, task.kept or task.target.dtype),
+    ):
         if other:
             _store(raw, f"{name}.npy", folder / f"{name}.npy", map(other, range(len(raw.examples))), dtype)
     return found

@@ -1,7 +1,6 @@
 """Judge of boxes around objects."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,9 @@ import pandas as pd
 from biocnn import metrics
 from biocnn.config.settings import Metrics
 from biocnn.data.dataset import Dataset
-from biocnn.evaluation.judges import Keep, Tables, Values, refuse_settings_of_maps
+from biocnn.evaluation.judges import Keep, Postprocess, Tables, Values, decide, refuse_settings_of_maps
 from biocnn.metrics.boxes import THRESHOLDS
-from biocnn.metrics.detections import counts, measures
+from biocnn.metrics.detections import OF_SCORES, counts, measures
 from biocnn.metrics.resampling import unbiased, weighted_replicates
 from biocnn.metrics.weighted import defined_mean
 
@@ -26,10 +25,10 @@ class BoxJudge:
         refuse_settings_of_maps(dataset.task, settings)
         self.dataset, self.task, self.groups = dataset, dataset.task, dataset.groups(group)
         self.seed, self.resamples = seed, settings.resamples
-        self.postprocess: dict[int, dict[str, Any]] = {}
+        self.postprocess: dict[int, Postprocess] = {}
 
     def choose(
-        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: Postprocess
     ) -> None:
         """See `Judge`."""
         self.postprocess |= dict.fromkeys(numbers, postprocess)
@@ -37,8 +36,9 @@ class BoxJudge:
     def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
         """See `Judge`."""
         ids, truth = self.dataset.examples["id"].to_numpy()[rows], [self.dataset.y[row] for row in rows]
-        found = [values(number) for number in numbers]
-        decided = [self.task.decide(p, self.postprocess[number]) for p, number in zip(found, numbers, strict=True)]
+        pairs = (decide(self.task, values(number), self.postprocess[number]) for number in numbers)
+        found, decided = zip(*pairs, strict=True)
+        ranked = not any(self.postprocess[number] is None for number in numbers)  # a person gives no scores
         if keep:
             for name, boxes in zip(ids, decided, strict=True):
                 keep(name, boxes)
@@ -59,6 +59,8 @@ class BoxJudge:
         table = []
         for k, output in enumerate(["all", *self.task.outputs][: classes + (classes > 1)]):
             for m, name in enumerate(names):
+                if name in OF_SCORES and not ranked:
+                    continue
                 replicates = drawn[:, k, m]
                 low, high = metrics.interval(unbiased(replicates, value[k, m]) if name == "ece" else replicates)
                 line = {"output": output, "metric": name, "over": "all", "value": value[k, m]}

@@ -20,7 +20,7 @@ from biocnn.tasks.task import Task
 from biocnn.training.metadata import read_metadata
 
 ENSEMBLE = "ensemble"
-SECOND, HUMAN = "second annotator", "human"  # run and split of masks by a second annotator
+SECOND, HUMAN = "second annotator", "human"  # run and split of a second annotator
 FIRST = {  # columns in this order; the judge names those after them
     "metrics": ["run", "split", "output", "metric", "over", "value", "low", "high", "n", "unit"],
     "per_example": ["run", "split", "id", "output", "metric", "value", "unit"],
@@ -78,7 +78,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate every run and, if there are several, the ensemble: the combined predictions of all runs with an example.
 
-    Masks by a second annotator are evaluated in the same way, as the run "second annotator" on the split "human".
+    Masks, labels or boxes by a second annotator are evaluated in the same way, as the run "second annotator" on the
+    split "human"; metrics that need scores are left out for boxes.
 
     With folds, the ensemble covers the test splits of all folds. Each test example is predicted only by runs that were
     not trained on it, and evaluated with the settings chosen on the validation split of these runs. For a validation
@@ -127,19 +128,16 @@ def evaluate(
             for name, table in zip(found, judge.judge(values, numbers, index[numbers], kept), strict=True):
                 found[name].append(table.assign(run=run, split=split))
     if dataset.second is not None:
-        rows = np.flatnonzero(dataset.second.shapes.prod(axis=1))
+        rows, drawn = np.flatnonzero(dataset.second.shapes.any(axis=1)), dataset.second
         judge = resolve(dataset.task.judge)(dataset, settings, group, seed)
-        numbers = range(len(rows))
-        judge.choose(numbers, values := _masks(dataset, rows), (), rows[:0], {})
-        tables = judge.judge(values, numbers, rows)
-        for name, table in zip(found, tables, strict=True):
+
+        def of_person(number: int) -> np.ndarray:
+            return np.asarray(drawn[rows[number]])
+
+        judge.choose(range(len(rows)), of_person, (), rows[:0], None)
+        for name, table in zip(found, judge.judge(of_person, range(len(rows)), rows), strict=True):
             found[name].append(table.assign(run=SECOND, split=HUMAN))
     return Evaluation(*(_joined(tables, name) for name, tables in found.items()))
-
-
-def _masks(dataset: Dataset, rows: np.ndarray) -> Callable[[int], np.ndarray]:
-    """Return the masks of the second annotator as predictions of these rows, by their number."""
-    return lambda number: dataset.task.certain(np.asarray(dataset.second[rows[number]]))
 
 
 def _keep(keep: Keep, split: str, id: str, decided: np.ndarray) -> None:

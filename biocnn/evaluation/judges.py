@@ -27,6 +27,7 @@ from biocnn.tasks.task import Task
 # Thresholds, one of which is chosen on validation images; among equally good ones the first, closest to 1/2.
 BORDERS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 Values = Callable[[int], np.ndarray]  # prediction of an example by its number: (K,) or (K, *spatial)
+Postprocess = dict[str, Any] | None  # settings of ``decide``; None: nothing is to be decided
 Keep = Callable[[str, np.ndarray], None]  # receives the id of an example, and its mask, labels or boxes
 Tables = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 NO_EXAMPLES = pd.DataFrame(columns=["id", "output", "metric", "value", "unit"])
@@ -56,7 +57,7 @@ class Judge(Protocol):
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None: ...
 
     def choose(
-        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: Postprocess
     ) -> None:
         """Choose the settings with which examples are judged.
 
@@ -69,7 +70,7 @@ class Judge(Protocol):
         val, rows
             Numbers of the validation examples for the choice, and their rows in the data set.
         postprocess
-            Postprocessing chosen by training.
+            Postprocessing chosen by training; None: the values of ``judge`` are what a person drew.
         """
 
     def judge(self, values: Values, numbers: Sequence[int], rows: np.ndarray, keep: Keep | None = None) -> Tables:
@@ -92,6 +93,11 @@ class Judge(Protocol):
             Columns output, metric, over, value, low, high, n, unit; id, output, metric, value, unit, without examples
             whose metric is not defined; and, for objects, id and those of `match_objects` or `match_boxes`.
         """
+
+
+def decide(task: Task, value: np.ndarray, postprocess: Postprocess) -> tuple[np.ndarray, np.ndarray]:
+    """Return the prediction for an example and what is decided from it; without settings, both of a person."""
+    return task.certain(value) if postprocess is None else (value, task.decide(value, postprocess))
 
 
 class VectorJudge:
@@ -131,10 +137,10 @@ class MapJudge(ABC):
         self.spacing, self.unit = _spacings(dataset)
         self.metrics = chosen_metrics(self.task, settings.also)
         self.groups = dataset.groups(group)
-        self.postprocess: dict[int, dict[str, Any]] = {}
+        self.postprocess: dict[int, Postprocess] = {}
 
     def choose(
-        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: Postprocess
     ) -> None:
         """See `Judge`."""
         self.postprocess |= dict.fromkeys(numbers, postprocess)
@@ -146,8 +152,7 @@ class MapJudge(ABC):
         matches = []
         wanted = list(dict.fromkeys(metric.sums for metric in self.metrics.values()))
         for name, number, row in zip(ids, numbers, rows, strict=True):
-            p = values(number)
-            decided = self.task.decide(p, self.postprocess[number])
+            p, decided = decide(self.task, values(number), self.postprocess[number])
             if keep:
                 keep(name, decided)
             for output, case in self.cases(p, decided, number, row):
@@ -208,7 +213,7 @@ class ClassJudge(MapJudge):
         self.borders: dict[int, dict[str, float]] = {}
 
     def choose(
-        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: dict[str, Any]
+        self, numbers: Iterable[int], values: Values, val: Sequence[int], rows: np.ndarray, postprocess: Postprocess
     ) -> None:
         """See `Judge`."""
         super().choose(numbers, values, val, rows, postprocess)

@@ -15,6 +15,7 @@ from biocnn.metrics.weighted import defined_mean, ece, mean, ratio
 # Detections of an image and class that average precision and recall consider, or more if an image has more true boxes.
 MOST = 100
 RECALLS = np.linspace(0, 1, 101)
+OF_SCORES = ("ap50", "ap75", "ap50_95", "ar", "froc", "ece")  # `measures` that need scores
 ALARMS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # false positives per image in the LUNA16 challenge
 
 

@@ -76,9 +76,10 @@ def _levels(results: Results, human: dict[str, float]) -> tuple[str, dict[str, t
     table_, levels = results.all_metrics, {}
     if not len(table_):
         return "", {}
-    known = dict.fromkeys([*results.headline, *human, *table_["metric"]])
-    usable = [name for name in known if np.isfinite(error_of(name, 0)) and name in set(table_["metric"])]
-    metric = next((name for name in usable if name in human), next(iter(usable), ""))
+    names = dict.fromkeys([*results.headline, *human, *table_["metric"]])
+    usable = [name for name in names if np.isfinite(error_of(name, 0)) and name in set(table_["metric"])]
+    of_people = {*human, *table_.loc[table_["split"] == "human", "metric"]}
+    metric = next((name for name in usable if name in of_people), next(iter(usable), ""))
     for split in LEVELS:
         part = table_[(table_["split"] == split) & (table_["metric"] == metric)]
         for _, group in representative(part):
@@ -173,7 +174,7 @@ def _table(found: list[Step], rows: dict[str, tuple[Level, int]], name: str) -> 
     if "human" in rows:
         level, n = rows["human"]
         bounds = f"{number(level.error)}\n{interval(level.low, level.high)}".strip()
-        about = "masks by a second annotator" if n else ABOUT["human"]
+        about = "drawn by a second annotator" if n else ABOUT["human"]
         cells.insert(0, ["human", about, f"{n or ''}", bounds, "", ""])
     header = ["Examples", "What they are", "n", name, "Step", "Verdict"]
     caption = (

@@ -162,6 +162,13 @@ class FindBoxes(Task):
         kept[:, 1] = calibrated(kept[:, 1], scale, shift)
         return kept[np.argsort(-kept[:, 1], kind="stable")]
 
+    def certain(self, truth: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Return boxes with score 1, twice, without those that are neither object nor background."""
+        import numpy as np
+
+        found = np.insert(truth[truth[:, 0] != PARTIAL], 1, 1, axis=1)
+        return found, found
+
     def outlined(self, y: "np.ndarray") -> "np.ndarray":
         return y
 

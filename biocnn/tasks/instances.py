@@ -95,6 +95,10 @@ class Instances(MapTask):
 
         return label_instances(p, **postprocess)
 
+    def certain(self, truth: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Return the probability of the background, (1, *spatial), without doubt, and the labels."""
+        return (truth == 0)[None].astype("float32"), truth
+
     def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
         from biocnn.tasks.watershed import settings_at
 

@@ -147,12 +147,13 @@ class PixelClasses(MapTask):
 
         return OF_CLASSES
 
-    def certain(self, mask: "np.ndarray") -> "np.ndarray":
-        """Return the probabilities (K, *spatial) of a mask (*spatial) without doubt; unknown pixels are background."""
+    def certain(self, truth: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Return probabilities (K, *spatial) without doubt, and the mask; unknown pixels are background."""
         import numpy as np
 
         outputs = range(self.class_count - len(self.outputs), self.class_count)
-        return np.stack([mask == k for k in outputs]).astype(np.float32)
+        p = np.stack([truth == k for k in outputs]).astype(np.float32)
+        return p, self.decide(p, {})
 
     @abstractmethod
     def likeliest(self, p: Any) -> Any:

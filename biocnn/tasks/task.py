@@ -298,6 +298,10 @@ class Task(ABC):
 
         return np.mean([np.asarray(p, np.float32) for p in predictions], axis=0)
 
+    def certain(self, truth: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
+        """Return what a person drew, in the form of ``truth``, as a prediction without doubt, and as decided."""
+        raise NotImplementedError
+
     def temperature(self, batches: "Iterable[tuple[Tensor, Tensor]]", number: int) -> list[float]:
         """Fit the temperatures that maximise the likelihood of validation examples; logits are divided by them.
 

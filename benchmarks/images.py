@@ -1,8 +1,7 @@
 """Accuracy on public image sets, compared with published results.
 
-``python -m benchmarks.images --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments, or of
-benchmarks/experiments, with the workflow, then writes benchmarks/results/images.json and the tables of
-docs/results_images.md.
+``python -m benchmarks.images --data DIR [EXPERIMENT ...]`` runs experiments of config/experiments with the workflow,
+then writes benchmarks/results/images.json and the tables of docs/results_images.md.
 """
 
 import math
@@ -128,9 +127,7 @@ COST = (
 def main() -> None:
     """Run the requested experiments, and update the tables."""
     arguments = ask(__doc__, SETS)
-    own = {path.stem: str(path) for path in (ROOT / "benchmarks" / "experiments").glob("*.yaml")}
-    experiments = [own.get(name, name) for name in arguments.experiments]
-    run_workflow(WORK, experiments, arguments.data, arguments.cores)
+    run_workflow(WORK, arguments.experiments, arguments.data, arguments.cores)
     write_page(renew(RESULTS, SETS, partial(read, WORK / "results"), arguments.experiments))
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shipped import EXPERIMENTS, root_of
 
 from biocnn.config.experiment import load, read_frozen
 from biocnn.core.errors import InputError
 
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "config" / "experiments").glob("*.yaml"))
 TEXT = (
     "data: {name: Images, table: results/t.csv, colors: {'1e5': [255, 0, 0], 'ä: {b}\\': [0, 0, 1]}}\n"
     "model: {name: UNet}\ntrain: {lr: 1e-5}\nsplit: {val: [1, '01', '1e5']}\n"
@@ -33,8 +33,7 @@ def test_it_can_be_read_without_the_yaml_file(frozen: Path) -> None:
 def test_every_experiment_that_comes_with_biocnn_can_be_frozen(
     path: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    root = "." if path.stem.startswith("demo") else request.getfixturevalue("data_root")
-    experiment = load(path, root)
+    experiment = load(path, root_of(path, request))
     experiment.freeze(tmp_path / "experiment.json")
     assert read_frozen(tmp_path / "experiment.json") == experiment
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
+from shipped import EXPERIMENTS, root_of
 
 from biocnn.config.experiment import load
 from biocnn.config.settings import Settings, Split
 from biocnn.core.errors import InputError
 
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "config" / "experiments").glob("*.yaml"))
 BASE = "data: {name: Intervals, genome: genome.fa, positives: peaks.bed}\nmodel: {name: DeepBind}\n"
 
 
@@ -61,8 +61,7 @@ def refusal(text: str) -> InputError:
 
 @pytest.mark.parametrize("path", [pytest.param(p, id=p.stem) for p in EXPERIMENTS])
 def test_every_experiment_that_comes_with_biocnn_loads(path: Path, request: pytest.FixtureRequest) -> None:
-    root = "." if path.stem.startswith("demo") else request.getfixturevalue("data_root")
-    experiment = load(path, root)
+    experiment = load(path, root_of(path, request))
     assert experiment.name == path.stem
     assert experiment.settings == Settings(**dict(experiment.settings))
 

@@ -119,7 +119,7 @@ def _dotted(where: str, key: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, default=lambda other: other.item() if hasattr(other, "item") else str(other))
+    return json.dumps(value, default=lambda other: other.tolist() if hasattr(other, "tolist") else str(other))
 
 
 def chosen_kind(field: FieldInfo) -> str:

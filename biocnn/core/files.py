@@ -4,6 +4,7 @@ import fcntl
 import glob
 import hashlib
 import json
+import os
 import re
 import shutil
 import stat
@@ -19,6 +20,13 @@ from biocnn.core.errors import InputError
 OWNER = ".being_written"  # file that a process keeps locked while it writes next to it
 
 
+def as_path(name: str, value: Any, example: str) -> Path:
+    """Return a value that was given under a name as a path; refuse what cannot be one."""
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise InputError(f"{name}: {value!r:.80} of type {type(value).__name__} is no path", f"for example {example!r}")
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path; rename it to ``path`` on success, remove it on failure.
@@ -30,10 +38,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If ``path`` is a folder with other files in it.
+        If ``path`` is a folder with other files in it, or is to be in something that is no folder.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{path}: a file is where a folder is needed", "choose another folder") from error
     prefix = f".{path.name[:40]}."  # the name may already have the maximum length
     folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
     try:

@@ -1,5 +1,6 @@
 """The stored data set of an experiment: written once, read by all later steps."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -11,7 +12,7 @@ import pandas as pd
 
 from biocnn.core.cards import card, line, some
 from biocnn.core.errors import InputError
-from biocnn.core.files import TemporaryFolder, atomic, check_file, read_json
+from biocnn.core.files import TemporaryFolder, as_path, atomic, check_file, read_json
 from biocnn.data import leakage, splits
 from biocnn.data.covariates import PREFIX, encode_covariates
 from biocnn.data.from_arrays import write_arrays
@@ -53,7 +54,7 @@ class Dataset:
     """
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
-        self.folder, self.fold = Path(folder), fold
+        self.folder, self.fold = as_path("folder", folder, "results/NAME/dataset"), fold
         self.kept: TemporaryFolder | None = None
         self.share: dict[str, Any] = {}
         folder = self.folder
@@ -61,8 +62,8 @@ class Dataset:
         facts = read_facts(folder / "facts.json")
         self.examples = read_examples(folder / "examples.tsv", [PREFIX + name for name in _words(facts)])
         self.folds = len(facts.folds) or 1
-        if fold >= self.folds:
-            raise InputError(f"{folder}: has no fold {fold}", f"folds are counted from 0 to {self.folds - 1}")
+        if not isinstance(fold, int) or not 0 <= fold < self.folds:
+            raise InputError(f"{folder}: has no fold {fold!r}", f"folds are counted from 0 to {self.folds - 1}")
         self.facts = facts.of_fold(fold)
         columns = ["split", *(f"split_{other}" for other in range(1, self.folds))]
         self.trained = (self.examples[columns] == "train").to_numpy()
@@ -133,7 +134,8 @@ class Dataset:
             if not isinstance(section, Mapping):
                 message = f"{name}: {section!r} is no section of an experiment"
                 raise InputError(message, 'give a mapping, e.g. {"name": "Images", ...}, or {"val": 0.1, "test": 0.2}')
-        return cls._made(folder, lambda to: make(data, split, seed, Path(data_root), to.parent, to))
+        root = as_path("data_root", data_root, "data")
+        return cls._made(folder, lambda to: make(data, split, seed, root, to.parent, to))
 
     @classmethod
     def from_arrays(
@@ -194,7 +196,10 @@ class Dataset:
             source.mkdir()
             given = {"axes": axes, "columns": columns, "covariates": covariates, "settings": settings}
             data = write_arrays(source, x, y, task=task, **given)
-            make(data, None if listed else split, seed, Path(), source, to)
+            try:
+                make(data, None if listed else split, seed, Path(), source, to)
+            except InputError as error:  # its settings are keywords
+                raise InputError(re.sub(r"(?m)^data\.", "", error.message), error.remedy) from None
 
         found = cls._made(folder, write)
         if task is not None and found.facts.task != task:
@@ -205,7 +210,7 @@ class Dataset:
     def _made(cls, folder: str | Path | None, write: Callable[[Path], None]) -> "Dataset":
         """Open a data set in a new folder, or in a temporary one that lasts as long."""
         kept = None if folder else TemporaryFolder()
-        path = Path(folder) if folder else kept.path / "dataset"
+        path = as_path("folder", folder, "my_data") if folder else kept.path / "dataset"
         if path.exists():
             raise InputError(f"folder: {path} exists", "open it with biocnn.Dataset(folder), or choose another one")
         with atomic(path) as to:
@@ -330,6 +335,16 @@ class Dataset:
     def rows(self, *names: str) -> np.ndarray:
         """Return the row numbers of the examples in these splits."""
         return np.flatnonzero(self.examples["split"].isin(names))
+
+
+def check_dataset(given: Any) -> None:
+    """Refuse anything but a data set."""
+    if not isinstance(given, Dataset):
+        opened = f"biocnn.Dataset({str(given)!r})" if isinstance(given, str | Path) else "biocnn.Dataset(folder)"
+        raise InputError(
+            f"dataset: {given!r:.80} of type {type(given).__name__} is no data set",
+            f"give {opened}, or make one: biocnn.Dataset.from_arrays(x, y)",
+        )
 
 
 def _words(facts: Facts) -> set[str]:

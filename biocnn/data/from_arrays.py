@@ -1,6 +1,7 @@
 """Sequences or images in memory, written as the files that readers of data read."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from biocnn.data.several_targets import CLASS, GRADE, LABEL, VALUE
 from biocnn.io.letters import CODES, letters_of
 
 TABLE = "examples.tsv"
+TAKEN = ("name", "table", "sequences", "images", "masks", "npz")  # settings of readers that say what to read
 MOST_CHANNELS = 4  # of a first axis that is taken for channels
 WIDE = 10  # times the range of fractions
 IMAGES = (
@@ -44,6 +46,7 @@ def write_arrays(
     settings
         Settings of the reader, which are not checked here.
     """
+    x, y = _plain("x", x), _plain("y", y)
     if isinstance(x, str) or not hasattr(x, "__len__") or not len(x):
         message = f"x: {'one' if isinstance(x, str) or not hasattr(x, '__len__') else 'an empty'} {type(x).__name__}"
         raise InputError(message, f"give a list: sequences are {CODES}; images: {IMAGES}")
@@ -51,13 +54,16 @@ def write_arrays(
     for name, values in columns.items():
         if values is not None:
             table[name.removesuffix("s")] = _column(name, values, len(x)).astype(str)
+    if taken := [name for name in TAKEN if name in settings]:
+        raise InputError(f"{taken[0]}: is for files", "leave it out, or call Dataset.from_files")
     found = dict(settings) | ({"group": "group"} if "group" in table and "group" not in settings else {})
     if covariates is not None:
         if not isinstance(covariates, pd.DataFrame | Mapping) or any(map(np.isscalar, dict(covariates).values())):
             message = f"covariates: {type(covariates).__name__} without a list of values for each name"
             raise InputError(message, 'give a table, or a mapping, e.g. {"age": [52, 61, ...]}')
-        given = pd.DataFrame(covariates).reset_index(drop=True)
+        given = _made("covariates", pd.DataFrame, covariates).reset_index(drop=True)
         _check_number("covariates", len(given), len(x))
+        _check_cells("covariates", given)
         table = _joined(table, given, "covariates")
         found["covariates"] = list(given.columns)
     texts = letters_of(x)
@@ -174,17 +180,18 @@ def _kind(column: pd.Series, *, of_images: bool) -> str:
 def _targets(y: Any, number: int, classes: Any = None) -> pd.DataFrame:
     """Return targets of shape (N,) or (N, K) as a table with named columns; 0 and 1 for bool, else as given."""
     if isinstance(y, pd.DataFrame | Mapping):
-        table = pd.DataFrame(y)
+        table = _made("y", pd.DataFrame, y)
     elif isinstance(y, pd.Series):
         table = y.to_frame(y.name or "label")
     else:
-        array = np.asarray(y)
-        if array.ndim not in (1, 2):
+        array = _made("y", np.asarray, y)
+        if array.ndim not in (1, 2) or not len(array):
             raise InputError(f"y: shape {array.shape}", "give one target for each example, (N,), or several, (N, K)")
         names = ["label"] if array.ndim == 1 or array.shape[1] == 1 else [f"label{k}" for k in range(array.shape[1])]
         table = pd.DataFrame(array.reshape(len(array), -1), columns=names)
     _check_number("y", len(table), number)
-    table = table.reset_index(drop=True).set_axis([*map(str, table.columns)], axis=1)
+    _check_cells("y", table)
+    table = table.reset_index(drop=True).set_axis([*map(str, table.columns)], axis=1).infer_objects()
     for name, column in table.items():
         if pd.api.types.is_bool_dtype(column.dtype):  # also pandas' own, with missing values
             table[name] = column.astype("Int64" if column.isna().any() else int)
@@ -206,9 +213,23 @@ def _targets(y: Any, number: int, classes: Any = None) -> pd.DataFrame:
 def _pixels(x: Any) -> list[np.ndarray]:
     """Return images as arrays of one type; refuse what is none."""
     allowed = f"{IMAGES}; sequences: {CODES}"
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        x = list(x)
     if isinstance(x, np.ndarray) and x.ndim < 3:
         raise InputError(f"x: an array of shape {x.shape} and type {x.dtype}", allowed)
-    if not isinstance(x, np.ndarray | Sequence) or not len(x) or isinstance(x[0], str | bytes | Path):
+    if isinstance(x, pd.DataFrame):
+        raise InputError(
+            f"x: a table with the columns {', '.join(map(str, x))}",
+            "give that of the sequences: x['sequence'], for example",
+        )
+    if isinstance(x, pd.Series):
+        x = x.tolist()
+    if isinstance(x, Sequence) and isinstance(x[0], str | Path):
+        row = next(row for row, one in enumerate(x) if not isinstance(one, str))
+        raise InputError(
+            f"x[{row}]: {x[row]!r:.80}", "sequences are a list of strings; read files with Dataset.from_files"
+        )
+    if not isinstance(x, np.ndarray | Sequence) or not len(x) or isinstance(x[0], bytes):
         raise InputError(f"x: {type(x).__name__}, which holds neither sequences nor images", allowed)
     arrays = [np.asarray(one) for one in x]
     for row, array in enumerate(arrays):
@@ -227,7 +248,7 @@ def _axes(x: list[np.ndarray], axes: str | None) -> str | None:
     """Return the order of the axes of images, None for planes; refuse to guess it."""
     dims = x[0].ndim
     if axes is not None:
-        if len(axes) != dims:
+        if not isinstance(axes, str) or len(axes) != dims or (dims == 2 and axes != "YX"):
             raise InputError(f"axes: {axes!r}, but each image has {dims} axes", "name the axes of one image, without N")
         return None if dims == 2 else axes
     if dims == 2:
@@ -278,6 +299,32 @@ def _given_as(task: str | None) -> str:
     return find("tasks", task).given_as
 
 
+def _plain(name: str, value: Any) -> Any:
+    """Return tensors, and lists of lists of lists, as arrays; refuse what numpy would change when it converts it."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(
+            f"{name}: a masked array", "give an array; unknown targets are nan, unknown pixels of masks 255"
+        )
+    inner = value
+    for _ in range(2):
+        inner = inner[0] if isinstance(inner, list) and inner else None
+    return _made(name, np.asarray, value) if isinstance(inner, list) else value
+
+
+def _made(name: str, make: Callable[[Any], Any], value: Any) -> Any:
+    """Return a table or array made of what was given under a name."""
+    try:
+        return make(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        raise InputError(
+            f"{name}: {type(value).__name__} that is no table of one row per example ({reason})",
+            "give as many values for each example, or a list of them for each name",
+        ) from error
+
+
 def _column(name: str, values: Any, number: int) -> pd.Series:
     if np.isscalar(values) or isinstance(values, pd.DataFrame):
         given = "a table" if isinstance(values, pd.DataFrame) else repr(values)
@@ -298,6 +345,16 @@ def _joined(table: pd.DataFrame, more: pd.DataFrame, name: str) -> pd.DataFrame:
     if twice := sorted({*map(str, more)} & {*table}):
         raise InputError(f"{name}: a column {twice[0]!r}, which has another meaning", "give it another name")
     return table.join(more)
+
+
+def _check_cells(name: str, table: pd.DataFrame) -> None:
+    """Refuse complex and infinite numbers, and bytes."""
+    for place, column in enumerate(table):
+        cells = table.iloc[:, place].tolist()
+        odd = (isinstance(one, complex | bytes) or (isinstance(one, float) and math.isinf(one)) for one in cells)
+        for row, wrong in enumerate(odd):
+            if wrong:
+                raise InputError(f"{name}[{row}]: {column} is {cells[row]!r}", "give finite numbers, or text")
 
 
 def _check_number(name: str, number: int, wanted: int) -> None:

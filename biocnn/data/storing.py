@@ -45,8 +45,9 @@ def make(data: Mapping[str, Any], split: Any, seed: int, root: Path, folder: Pat
 
     ``folder`` holds files that were made for the reader: its name is not stored. ``to`` is the folder to write.
     """
-    checked, checks = settings_of({"seed": seed, "data": dict(data), "split": dict(split or {})}, root), Checks()
+    checks = Checks()
     try:
+        checked = settings_of({"seed": seed, "data": dict(data), "split": dict(split or {})}, root)
         raw = read_data(checked, checks)
     except InputError as error:
         raise _of_arrays(error, folder) from None

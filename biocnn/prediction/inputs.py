@@ -188,8 +188,8 @@ def channels_first(image: np.ndarray, dims: int, axes: str | None) -> np.ndarray
 def listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
     """Return the inputs as a list after a check of their types."""
     article = "an" if what[0] in "aeiou" else "a"
-    if not isinstance(inputs, Iterable):
-        raise InputError(f"{inputs!r} is not {article} {what}", allowed)
+    if not isinstance(inputs, Iterable) or isinstance(inputs, Mapping | bytes):
+        raise InputError(f"{inputs!r:.80} of type {type(inputs).__name__} is not {article} {what}", allowed)
     found = list(inputs)
     for one in found:
         if not isinstance(one, kinds):

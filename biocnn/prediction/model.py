@@ -14,6 +14,7 @@ from biocnn.config.registry import resolve
 from biocnn.config.schema import options
 from biocnn.config.settings import Fit, Predict
 from biocnn.core.errors import InputError
+from biocnn.core.files import as_path
 from biocnn.core.memory import bytes_per, room
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame, frame_of
@@ -117,7 +118,7 @@ class Model(Trained):
         **settings: Any,
     ) -> None:
         self.predicting, self.fit = options(settings, Predict, Fit)
-        self.path = Path(path)
+        self.path = as_path("path", path, "model.safetensors")
         self.network, self.meta = load_model(path, [trust] if isinstance(trust, str) else trust)
         self.facts = self.meta.facts
         check_options(self.task, self.predicting, self.fit)

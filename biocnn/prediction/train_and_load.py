@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from biocnn.config.experiment import settings_of
 from biocnn.config.search_space import own_modules
 from biocnn.core.errors import InputError
-from biocnn.core.files import TemporaryFolder
-from biocnn.data.dataset import Dataset
+from biocnn.core.files import TemporaryFolder, as_path
+from biocnn.data.dataset import Dataset, check_dataset
 from biocnn.prediction.model import Model
 from biocnn.training.calibrate import run_trials
 from biocnn.training.runs import train_run
@@ -64,6 +65,13 @@ def train(
     InputError
         If a setting is unknown or invalid; names the dotted key, and what is allowed.
     """
+    check_dataset(dataset)
+    if isinstance(model, nn.Module | type):
+        named = model.__name__ if isinstance(model, type) else type(model).__name__
+        remedy = f"write its class into a file my_module.py, and name it: model='my_module:{named}'"
+        raise InputError(f"model: {named} itself, but a model file names its network", remedy)
+    if log is not None and not callable(log):
+        raise InputError(f"log: {log!r} cannot be called", "give a function of one line of text, or None: quiet")
     for name in ("seeds", "learning_curve"):
         if name in settings:
             raise InputError(f"train.{name}: is for runs of the workflow", "call train once for each, with seed=...")
@@ -71,7 +79,9 @@ def train(
     given = {key: value for key, value in given.items() if value is not None}
     experiment = settings_of({**dataset.sections, **given, "train": {**settings, "seeds": [seed]}}, stored=True)
     kept = None if folder else TemporaryFolder()
-    place = Path(folder) if folder else kept.path
+    place = as_path("folder", folder, "my_training") if folder else kept.path
+    if place.is_file():
+        raise InputError(f"folder: {place} is a file", "choose another one")
     files, state = (place / "model.safetensors", place / "history.tsv"), place / "state" if folder else None
     tell = log or (lambda line: None)
     with _torch_as_before():

@@ -13,8 +13,8 @@ from biocnn.config.schema import check
 from biocnn.config.settings import Explain, Metrics
 from biocnn.core.cards import card, line, some
 from biocnn.core.errors import InputError
-from biocnn.core.files import TemporaryFolder, atomic, check_file
-from biocnn.data.dataset import Dataset
+from biocnn.core.files import TemporaryFolder, as_path, atomic, check_file
+from biocnn.data.dataset import Dataset, check_dataset
 from biocnn.prediction.stored_predictions import write_predictions
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import Facts
@@ -91,7 +91,7 @@ class Trained:
 
     def save(self, path: str | Path) -> Path:
         """Copy the model file, e.g. to "mine.safetensors", from which `biocnn.load` reads it; return the path."""
-        path = Path(path)
+        path = as_path("path", path, "mine.safetensors")
         if path.is_dir():
             raise InputError(f"{path}: is a folder", "name a file, for example model.safetensors")
         with atomic(path) as temporary:
@@ -143,6 +143,7 @@ class Trained:
             As metrics.tsv of the workflow: split, output, metric, over (what is averaged), value, low and high (95%
             interval), n, unit.
         """
+        check_dataset(dataset)
         wanted, sections = check(Metrics, settings, "metrics"), dataset.sections
         with TemporaryDirectory() as folder:
             run = Path(folder) / "model"

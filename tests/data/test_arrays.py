@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from tiny import images, labelled, sequences
 
@@ -111,7 +112,7 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
         (TEXT, CODES, {}, "more than 32 columns|y: whole numbers", ""),
         ([*TEXT[:-1], "ACGX"], Y, {}, r"x\[59\]: 'X' at position 4 is not a base", "allowed"),
         ([*TEXT[:-1], ""], Y, {}, r"x\[59\]: is empty", "remove"),
-        (TEXT, Y, {"alphabt": "DNA"}, "data.alphabt: unknown key", "did you mean 'alphabet'"),
+        (TEXT, Y, {"alphabt": "DNA"}, "^alphabt: unknown key", "did you mean 'alphabet'"),
         (TEXT, Y, {"task": "regresion"}, "task: 'regresion' is not known", "did you mean 'regression'"),
         (TEXT, Y, {"split": ["train"] * 59}, "split: 59 for 60", "same order"),
         (CODES + 20, Y, {}, "are no codes of bases", "4 = unknown"),
@@ -127,6 +128,20 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
          "9 of 24 images are fractions", "normalise='image'"),
         (PHOTOS, KINDS, {"classes": ["a", "b"]}, "classes: 2 names, but y has numbers from 0 to 2", "in the order"),
         ([*PHOTOS[:-1], PHOTOS[0] * 0], KINDS, {}, r"x\[23\]: a constant image", "constant"),
+        (PHOTOS, KINDS, {"axes": "XY"}, "axes: 'XY', but each image has 2 axes", "without N"),
+        (PHOTOS, KINDS, {"table": "t.csv"}, "table: is for files", "from_files"),
+        (PHOTOS, np.ma.array(KINDS, mask=KINDS == 0), {}, "y: a masked array", "nan"),
+        (PHOTOS, KINDS * 1j, {}, r"y\[0\]: label is 0j", "finite numbers"),
+        (PHOTOS, KINDS.astype(bytes), {}, r"y\[0\]: label is b'", "text"),
+        (PHOTOS, [[0, 1], [1]] * 12, {}, "y: list that is no table", "as many values"),
+        (PHOTOS, {"a": 1}, {}, "y: dict that is no table", "for each name"),
+        (PHOTOS, [], {}, "y: shape", "one target for each"),
+        (TEXT, np.where(Y > 0, np.inf, 0.5), {}, r"y\[\d+\]: label is inf", "finite"),
+        ([*TEXT[:-1], 5], Y, {}, r"x\[59\]: 5", "list of strings"),
+        ([Path(text) for text in TEXT], Y, {}, r"x\[0\]: PosixPath", "from_files"),
+        (pd.DataFrame({"sequence": TEXT}), Y, {}, "x: a table with the columns sequence", "x['sequence']"),
+        (TEXT, Y, {"folder": 5}, "folder: 5 of type int is no path", "for example"),
+        (TEXT, Y, {"folder": f"{__file__}/new"}, "a file is where a folder is needed", "another"),
     ],
 )  # fmt: skip
 def test_what_is_not_clear_is_refused(x: Any, y: Any, more: dict[str, Any], message: str, remedy: str) -> None:
@@ -202,6 +217,14 @@ def test_x_that_is_empty_or_names_files_is_refused() -> None:
             Dataset.from_arrays(x, [0, 1, 0, 1])
 
 
+def test_tensors_and_arrays_of_objects_are_taken_as_arrays() -> None:
+    given = (torch.tensor(PHOTOS.astype(np.int32)), torch.tensor(KINDS * 1.0, requires_grad=True))
+    assert Dataset.from_arrays(*given, task="regression").facts.dtype == "int32"
+    photos = np.array([*PHOTOS[:-1], PHOTOS[-1][:10]], dtype=object)
+    assert Dataset.from_arrays(photos, KINDS.astype(object)).facts.outputs == ["0", "1", "2"]
+    assert Dataset.from_arrays(PHOTOS, (PHOTOS > 1200).astype(int).tolist()).facts.task == "mask"
+
+
 def test_from_files_takes_sections_only(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data: 't\.csv' is no section"):
         Dataset.from_files("t.csv")  # type: ignore[arg-type]
@@ -209,3 +232,7 @@ def test_from_files_takes_sections_only(tmp_path: Path) -> None:
         Dataset.from_files({"name": "Images"}, split=["train"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no such data set"):
         Dataset(tmp_path)
+    with pytest.raises(InputError, match="folder: None of type NoneType is no path"):
+        Dataset(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"data\.images: must be the path"):
+        Dataset.from_files({"name": "Images", "images": PHOTOS, "masks": PHOTOS})

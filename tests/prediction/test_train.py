@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from tiny import labelled, sequences
+from torch import nn
 
 import biocnn
 from biocnn.config.settings import Metrics
@@ -112,6 +113,9 @@ def test_candidates_compete_as_in_the_workflow(tmp_path: Path) -> None:
         ({"model": {"name": "DeepBind", "chanels": 2}}, "model.chanels: unknown key", "did you mean 'channels'"),
         ({"augment": ["flip"]}, "augment.0: flip is not for sequences", "reverse_complement"),
         ({"seeds": [1, 2]}, "train.seeds: is for runs of the workflow", "seed="),
+        ({"model": nn.Linear(1, 1)}, "model: Linear itself", "my_module:Linear"),
+        ({"log": True}, "log: True cannot be called", "None: quiet"),
+        ({"folder": __file__}, "test_train.py is a file", "another"),
     ],
 )
 def test_settings_are_checked_like_those_of_a_file(
@@ -120,6 +124,21 @@ def test_settings_are_checked_like_those_of_a_file(
     with pytest.raises(InputError, match=message) as caught:
         biocnn.train(biocnn.Dataset(done / "dataset"), **given)
     assert remedy in caught.value.remedy
+
+
+def test_only_data_sets_and_paths_are_taken(model: biocnn.Model, done: Path) -> None:
+    for given in ("folder", done / "dataset", None, [1]):
+        for call in (biocnn.train, model.evaluate):
+            with pytest.raises(InputError, match=r"(?s)is no data set.*biocnn\.Dataset\("):
+                call(given)
+    for call in (biocnn.load, model.save):
+        with pytest.raises(InputError, match="path: None of type NoneType is no path"):
+            call(None)
+    for fold in (-1, "0"):
+        with pytest.raises(InputError, match="has no fold"):
+            biocnn.Dataset(done / "dataset", fold)
+    with pytest.raises(InputError, match="of type dict is not a sequence"):
+        model.predict({"ACGT": 1})
 
 
 def test_arrays_keep_the_axes_of_training() -> None:

@@ -23,7 +23,7 @@ ALIKE = 1.5  # ratio of pixel sizes up to which axes count as equivalent
 UPRIGHT = 15.0  # largest rotation of images with a defined top, in degrees
 TILT = 30.0  # degrees out of the plane, as in nnU-Net
 BEND = {"scale": 1.3, "stretch": 1.1, "elastic": 4.0}
-GENTLE = {"scale": 1.1, "elastic": 1.0}  # where sizes and thicknesses may tell classes apart
+GENTLE = {"scale": 1.1, "elastic": 1.0}  # where sizes and thicknesses may distinguish classes
 SHIFT = 5  # bp, of sequences
 
 
@@ -78,7 +78,7 @@ def resolve_augment(
     exact
         Whether targets are numbers for each image, which may depend on sizes, brightness, or all that is in view:
         ``default`` then only mirrors images and rotates them by quarters, and so it does for bags, whose few labels
-        say too little to learn what survives more. For intensities of pixels, no set does more.
+        are not enough to learn more invariances. For intensities of pixels, no set does more.
 
     Raises
     ------

@@ -144,7 +144,7 @@ def _missing(settings: "Settings") -> Iterator[InputError]:
         if given and not train.start_from:
             yield InputError("train.start_from: is missing", f"name the model whose body train.{key} is for")
     if settings.train.momentum is not None and settings.train.optimizer != "sgd":
-        yield InputError("train.momentum: is for train.optimizer: sgd", "set it so, or leave momentum out")
+        yield InputError("train.momentum: is for train.optimizer: sgd", "set it to sgd, or leave momentum out")
     own = input_of(settings.data.name)
     if own and not own.scanned:
         return

@@ -31,7 +31,7 @@ LEFT_TO_DATA = ("epochs", "batch_size")  # settings of the section train that ar
 
 @dataclass(frozen=True)
 class Experiment:
-    """Hold a validated experiment.
+    """A validated experiment.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class Calibrate(Section):
     )
     draw: dict[str, dict[str, list[Any]]] | None = Field(
         None, examples=[{"train.lr": {"log_uniform": [1e-4, 1e-2]}}],
-        description="what is drawn from, by dotted key: choice, uniform or log_uniform; null: ranges for the settings "
+        description="values to draw from, by dotted key: choice, uniform or log_uniform; null: ranges for the settings "
         "that the model has",
     )  # fmt: skip
 
@@ -110,7 +110,7 @@ def _check_candidates(settings: "Settings") -> None:
             found = in_trial(_candidate(settings, values, known, where))
             if same := [j for j, other in tried.items() if other == found]:
                 raise InputError(
-                    f"{where}: its trial is that of calibrate.candidates.{same[0]}",
+                    f"{where}: same trial as calibrate.candidates.{same[0]}",
                     "leave it out, or change model or train (train.words does not count: trials do without words)",
                 )
             tried[i] = found
@@ -122,7 +122,7 @@ def _candidate(settings: "Settings", values: Mapping[str, Any], known: list[str]
     for key, value in values.items():
         with collector:
             if key not in known:
-                raise InputError(f"{key}: cannot be a candidate's", nearest(key, known))
+                raise InputError(f"{key}: cannot be set by a candidate", nearest(key, known))
             with_values(settings, {key: value})
     if not collector.faults:
         collector.faults += disagreements(with_values(settings, values))

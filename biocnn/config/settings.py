@@ -27,7 +27,7 @@ class Split(Section):
     )
     train_dev: float | None = Field(
         None, gt=0, lt=1, examples=[0.1],
-        description="share of the training split that is not trained on, to tell variance from mismatch; drawn "
+        description="share of the training split that is not trained on, to separate variance from mismatch; drawn "
         "whatever the groups",
     )  # fmt: skip
     hashed: bool = Field(
@@ -68,14 +68,14 @@ class Train(Section):
         "one_cycle", description="how the learning rate changes: up and down, down, or not at all"
     )
     patience: int | None = Field(
-        None, ge=1, description="epochs without improvement before training ends; null: no early end"
+        None, ge=1, description="epochs without improvement before training ends; null: no early stopping"
     )
     patch: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(
         None, examples=[[128, 128]], description="images only: size of patches in pixels; null: decided from the data"
     )
     size: list[Annotated[int, Field(ge=1, le=MANY)]] | None = Field(
         None, examples=[[64, 64]],
-        description="pixels that images with one target for the whole image are brought to; null: decided from the "
+        description="size in pixels that images with one target per image are brought to; null: decided from the "
         "data",
     )  # fmt: skip
     fit: Literal["crop", "stretch"] | None = Field(
@@ -83,8 +83,8 @@ class Train(Section):
         "stretch resizes; null: decided from the data",
     )  # fmt: skip
     instances: int | None = Field(
-        None, ge=1, le=MANY, description="bags only: most images of a bag in a step, drawn anew in each epoch; null: "
-        "decided from the data",
+        None, ge=1, le=MANY, description="bags only: maximum number of images of a bag in a step, drawn anew in each "
+        "epoch; null: decided from the data",
     )  # fmt: skip
     foreground: float | None = Field(
         None, ge=0, le=1, description="share of patches with a rare class; null: decided from the data"
@@ -104,7 +104,7 @@ class Train(Section):
         None, ge=0, description="learning rate of the copied part of the body; 0: frozen; null: lr"
     )
     first_kernels: Literal["words", "random"] = Field(
-        "words", description="sequences only: words: half of the first kernels start at telling words"
+        "words", description="sequences only: words: half of the first kernels start as predictive words"
     )
     freeze_epochs: int = Field(0, ge=0, description="first epochs, in which the copied part of the body stays fixed")
     max_minutes: float | None = Field(
@@ -139,9 +139,9 @@ class Metrics(Section):
     tolerance: float | None = Field(
         None, gt=0, description="tolerance of surface_dice, in the unit of spacing; null: longest pixel side"
     )
-    human: dict[str, float] = Field({}, examples=[{"dice": 0.9}], description="what a person reaches, by metric")
+    human: dict[str, float] = Field({}, examples=[{"dice": 0.9}], description="human performance, by metric")
     regions: dict[str, list[str]] = Field(
-        {}, description="unions of classes that are evaluated, too, by name: {whole: [core, rim]}"
+        {}, description="unions of classes to evaluate as well, by name: {whole: [core, rim]}"
     )
 
 
@@ -165,7 +165,7 @@ class Explain(Section):
         "excites them; 0: none",
     )  # fmt: skip
     likeness: bool = Field(
-        False, description="images only: which look alike to the network, by its vectors before the last layer"
+        False, description="images only: find images that are alike by the network's vectors before the last layer"
     )
     attributions: Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"] | None = Field(
         None, description="null: deeplift, or mutagenesis for networks with an LSTM, for which DeepLIFT has no rules"
@@ -181,7 +181,7 @@ class Uncertainty(Section):
         "first method makes the maps and the list of what to annotate next. null: ensemble if the data are Images",
     )
     samples: int = Field(
-        16, ge=2, le=MANY, description="predictions by dropout, and at most by augment (8 in 2D, 16 in 3D)"
+        16, ge=2, le=MANY, description="number of predictions by dropout; maximum number by augment (8 in 2D, 16 in 3D)"
     )
 
 
@@ -274,24 +274,22 @@ class Scan(Section):
 
 
 class Report(Section):
-    """What the report is told."""
+    """Further input of the report."""
 
-    errors: Path | None = Field(None, description="copy of errors.tsv, the worst examples, with a filled column reason")
+    errors: Path | None = Field(None, description="copy of errors.tsv, the worst examples, with your reasons")
 
 
 class Settings(Section):
     """All settings of an experiment, with every default filled in and every path resolved."""
 
     seed: int = Field(1, ge=0, lt=SEEDS, description="determines the split, negatives and all other random choices")
-    data: SerializeAsAny[Chosen] = Field(description="what is read, and how")
+    data: SerializeAsAny[Chosen] = Field(description="the data, and how to read them")
     split: Split = Split()
     augment: list[SerializeAsAny[Chosen]] | str = Field(
         [], description="random changes of training examples: a list, or the name of a set; left out: that of the data"
     )
     model: SerializeAsAny[Chosen] = Field(description="the network; left out, or auto: decided from the data")
-    loss: SerializeAsAny[Chosen] | None = Field(
-        None, description="what training minimises; left out: the loss of the task"
-    )
+    loss: SerializeAsAny[Chosen] | None = Field(None, description="the loss to minimise; left out: that of the task")
     train: Train = Train()
     calibrate: Calibrate = Calibrate()
     metrics: Metrics = Metrics()

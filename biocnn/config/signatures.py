@@ -47,7 +47,7 @@ def arguments(path: str) -> ast.arguments:
 
 
 class Setting(NamedTuple):
-    """What the source tells about a setting."""
+    """A setting as declared in the source."""
 
     annotation: ast.expr | None
     default: ast.expr | None
@@ -55,7 +55,7 @@ class Setting(NamedTuple):
 
 
 class Declared(NamedTuple):
-    """What a class or function is, its settings by name, and whether all that it takes were found."""
+    """Summary of a class or function, its settings by name, and whether all of them were found."""
 
     summary: str
     settings: dict[str, Setting]

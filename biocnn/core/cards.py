@@ -17,5 +17,5 @@ def card(title: str, facts: Mapping[str, str]) -> str:
 
 
 def some(names: list[str], most: int = 6) -> str:
-    """Return the first names, and how many there are if there are more."""
+    """Return the first names, and their total number if there are more."""
     return ", ".join(names[:most]) + (f", ... ({len(names)})" if len(names) > most else "")

@@ -80,7 +80,7 @@ class Interrupted(Exception):
     """The work was stopped on request and saved its state: a rerun resumes it; the exit status is 75."""
 
 
-SYNONYMS = {"segment": "predict", "apply": "predict"}  # words that people look for under another name
+SYNONYMS = {"segment": "predict", "apply": "predict"}  # words that users may try for a command
 
 
 def close(word: str, allowed: Iterable[str]) -> list[str]:

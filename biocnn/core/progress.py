@@ -1,4 +1,4 @@
-"""How far a long step is, in its log."""
+"""The progress of a long step, in its log."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ class Progress:
     Parameters
     ----------
     what
-        Plural of what is counted.
+        Plural noun for the items counted.
     total
         Number at the end; None if unknown.
     seconds

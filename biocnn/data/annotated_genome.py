@@ -52,7 +52,9 @@ class AnnotatedGenome(Tiling):
             if not name.strip() or not name.isprintable():
                 raise InputError(f"data.classes: {name!r} as name of a class", "give a name, for example site")
         if BACKGROUND in self.classes:
-            raise InputError(f"data.classes: {BACKGROUND} is what lies in no interval", "leave it out, or rename it")
+            raise InputError(
+                f"data.classes: {BACKGROUND} is the class of bases in no interval", "leave it out, or rename it"
+            )
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
         """Read genome and intervals, and place the windows.

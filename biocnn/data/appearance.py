@@ -28,7 +28,7 @@ class Appearance:
     ``small`` is its thumbnail (see ``biocnn.data.duplicates``); ``middle`` its median brightness, ``contrast`` the
     99.8th minus the 1st percentile, ``brightest`` the share of pixels at the image's own maximum (0 if there are only
     two values), each for the channel where it is largest; ``agreement`` is the difference in mean between foreground
-    and the rest, in standard deviations of the image; NaN without foreground or background; ``silent`` tells for each
+    and the rest, in standard deviations of the image; NaN without foreground or background; ``silent`` states for each
     channel whether it is constant, or only faint noise next to another channel.
     """
 

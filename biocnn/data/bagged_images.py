@@ -44,7 +44,7 @@ class BaggedImages(LabelReader):
     bag
         Column with the bag of each image: slide, smear, patient.
     instance_label
-        Column with 1 for images that make their bag positive and 0 for others; empty: unknown. It is not learned from:
+        Column with 1 for images that make their bag positive and 0 for others; empty: unknown. Not used in training:
         the report compares attention with it.
     group
         Column that a split never cuts: several bags of one patient. By default the column ``group``, else each bag.

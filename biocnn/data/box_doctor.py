@@ -1,4 +1,4 @@
-"""The doctor of boxes: what is repaired, dropped, refused, and to be looked at."""
+"""The doctor of boxes: it repairs, drops or refuses them, and lists images to inspect."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def clean(file: BoxFile, boxes: pd.DataFrame, examples: pd.DataFrame, checks: Ch
     Parameters
     ----------
     file
-        Tells what corners are.
+        Defines the meaning of corners.
     boxes
         As in ``BoxFile``.
     examples

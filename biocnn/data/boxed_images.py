@@ -62,8 +62,8 @@ class BoxedImages(ImageReader):
         Names of the classes to keep, in this order; of a table without labels, or of objects in masks, the one class;
         for YOLO without classes.txt the names of the numbers 0, 1 and so on.
     origin
-        What corners of a table or of VOC are: 0: edges of pixels, so that x1 - x0 is the width; 1: pixels that are part
-        of the box, counted from 1. By default 1 for VOC, else 0.
+        Meaning of corners in a table or VOC files: 0: edges of pixels, so that x1 - x0 is the width; 1: pixels that are
+        part of the box, counted from 1. By default 1 for VOC, else 0.
     radius
         Of points, in pixels; by default there is a column radius.
     second
@@ -95,7 +95,7 @@ class BoxedImages(ImageReader):
         if self.masks is not None and (self.images is None or self.index is not None):
             raise InputError("data.masks: needs data.images, and no data.index", "give two folders, images and masks")
         if self.origin is not None and given[0] not in ("table", "voc"):
-            raise InputError(f"data.origin: {given[0]} files define what corners are", "leave it out")
+            raise InputError(f"data.origin: {given[0]} files define the meaning of corners", "leave it out")
         if self.radius is not None and self.table is None:
             raise InputError(f"data.radius: {self.radius:g}", "is for a table of points: leave it out")
         if self.second is not None and self.masks is not None:

@@ -46,7 +46,7 @@ def read_covariates(table: pd.DataFrame, names: Sequence[str] | None, checks: Ch
     Parameters
     ----------
     table
-        Text; the index tells where each row is from, for messages.
+        Text; the index states the origin of each row, for messages.
     names
         Columns; None: none.
     checks, source
@@ -94,7 +94,7 @@ def _column(cells: pd.Series, name: str, source: str) -> pd.Series:
     values, what = known.dropna().unique(), f"{source}: covariate {name}"
     if len(values) < 2:
         given = f"is {values[0]!r} everywhere" if len(values) else "has no values"
-        raise InputError(f"{what} {given}", "leave it out of data.covariates: it tells nothing")
+        raise InputError(f"{what} {given}", "leave it out of data.covariates: it has no information")
     if 2 * wrong.sum() < known.notna().sum():  # so that a faulty number is an error, and does not make them words
         for place in wrong.index[wrong][:1]:
             raise InputError(
@@ -193,7 +193,10 @@ def doubts(covariates: Sequence[Covariate], table: pd.DataFrame) -> Iterator[tup
             yield f"{one.name} is a word that the training split lacks, used as missing", unknown.to_numpy()
         else:
             beyond = (column < one.least) | (column > one.most)
-            yield f"{one.name} is outside of the training split ({one.least:g} to {one.most:g})", beyond.to_numpy()
+            yield (
+                f"{one.name} is outside the range of the training split ({one.least:g} to {one.most:g})",
+                beyond.to_numpy(),
+            )
         if not one.missing:
             yield f"{one.name} is missing, which never happens in the training split", column.isna().to_numpy()
 

@@ -31,7 +31,7 @@ NOTES = 5  # shown in a notebook
 
 
 class Dataset:
-    """Read the examples, arrays and facts in a folder.
+    """The examples, arrays and facts in a folder.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ class Dataset:
             Numbers for each example, (N,) or (N, K), named by the columns if it is a table: 0 and 1 are no and yes,
             nan is unknown if there are several; fractions are quantities. Words or integers are classes of images.
             For each pixel: masks (bool, or integers: classes) or labels of objects, (N, *spatial). None: all
-            sequences are positives, and the setting ``negatives`` tells how the others are made.
+            sequences are positives, and the setting ``negatives`` determines the others.
         task
             What ``y`` means, if this is not clear: e.g. "regression", "multiclass", "multilabel", "ordinal", "mask",
             "classes", "instances", "image_to_image".

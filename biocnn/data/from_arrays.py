@@ -99,8 +99,8 @@ def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, setting
     if not several and CLASS in kinds.values():
         raise InputError(
             "y: classes of sequences are words",
-            "give a column of 0 and 1 for each class, for example pandas.get_dummies(y); of two classes, only one, "
-            "which says what 1 means: y == 'bound'",
+            "give a column of 0 and 1 for each class, for example pandas.get_dummies(y); of two classes, only "
+            "that of 1: y == 'bound'",
         )
     _joined(table, targets, "y").to_csv(folder / TABLE, sep="\t", index=False, na_rep="NA")
     named = {"table": folder / TABLE, "targets": kinds if several else [*kinds]}
@@ -211,7 +211,7 @@ def _targets(y: Any, number: int, classes: Any = None) -> pd.DataFrame:
 
 
 def _pixels(x: Any) -> list[np.ndarray]:
-    """Return images as arrays of one type; refuse what is none."""
+    """Return images as arrays of one type; refuse anything else."""
     allowed = f"{IMAGES}; sequences: {CODES}"
     if isinstance(x, np.ndarray) and x.dtype == object:
         x = list(x)
@@ -235,7 +235,7 @@ def _pixels(x: Any) -> list[np.ndarray]:
     for row, array in enumerate(arrays):
         if array.ndim < 2 or not array.size or array.dtype.kind not in "uif":
             masks = "are these the masks? " if array.dtype == bool else ""
-            raise InputError(f"x[{row}]: shape {array.shape} and type {array.dtype} is no image", masks + allowed)
+            raise InputError(f"x[{row}]: shape {array.shape} and type {array.dtype} is not an image", masks + allowed)
         if array.dtype != arrays[0].dtype or array.ndim != arrays[0].ndim:
             given = f"{array.ndim} axes of {array.dtype}, but x[0] has {arrays[0].ndim} of {arrays[0].dtype}"
             raise InputError(f"x[{row}]: {given}", "convert all to one type, with the same scale, and the same axes")

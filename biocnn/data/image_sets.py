@@ -275,7 +275,7 @@ def check_dimensions(seen: list[Seen]) -> int:
     if flat and deep:
         raise InputError(
             f"{len(flat)} planes ({flat[0].path}) among {len(deep)} volumes ({deep[0].path})",
-            "give either planes or volumes; data.axes tells whether a third axis is channels (CYX) or z planes (ZYX)",
+            "give either planes or volumes; data.axes states whether a third axis is channels (CYX) or z planes (ZYX)",
         )
     return len(seen[0].shape)
 

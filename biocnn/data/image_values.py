@@ -1,4 +1,4 @@
-"""What columns of numbers mean: a value for each image and column, unknown where a cell is empty."""
+"""The meaning of columns of numbers: a value for each image and column, unknown where a cell is empty."""
 
 import re
 
@@ -21,7 +21,7 @@ def several_values(values: pd.DataFrame, reason: str, checks: Checks, source: st
     Parameters
     ----------
     values
-        Text, a column for each output; the index tells where each row is from, for messages.
+        Text, a column for each output; the index states the origin of each row, for messages.
     reason
         Why this is the task.
     checks, source

@@ -47,8 +47,8 @@ class LabelReader(ImageReader):
         Columns of the table to predict as numbers, such as an age, a size or a count; empty: unknown. For an .npz file
         the names of the columns of its labels.
     grades
-        Column of the table with ordered classes, such as a stage; for a folder or .npz file, what the classes are. The
-        order is that of their numbers, else that of ``classes``, from the lowest to the highest.
+        Column of the table with ordered classes, such as a stage; for a folder or .npz file, a name for its classes.
+        The order is that of their numbers, else that of ``classes``, from the lowest to the highest.
     classes
         Names of the classes: for a table or folder the ones to keep, in this order; for an .npz file those of the
         numbers 0, 1, and so on, or of the columns of 0 and 1. For several columns with classes or grades, a list for
@@ -156,7 +156,7 @@ class LabelledImages(LabelReader):
         return raw
 
     def images(self, checks: Checks) -> tuple[Raw, list[Seen], str]:
-        """Do the same without searching for problems; also return what was seen of each image, and a source name."""
+        """Do the same without searching for problems; also return the properties of each image, and a source name."""
         source = Path(self.table or self.folder or self.npz).name
         reader = self._table if self.table else self._folder if self.folder else self._npz
         rows, labels, opened = reader(checks, source)

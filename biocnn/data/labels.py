@@ -1,4 +1,4 @@
-"""What labels of images mean: one class for each image, or several labels of 0 and 1; nothing is guessed silently."""
+"""The meaning of labels of images: one class for each, or several labels of 0 and 1; nothing is guessed silently."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -51,7 +51,7 @@ def one_class(
     Parameters
     ----------
     labels
-        Text; the index tells where each label is from, for messages.
+        Text; the index states the origin of each label, for messages.
     classes
         Classes to keep, in the order of the outputs; None: all, sorted by name, or by number.
     reason
@@ -140,7 +140,7 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
     Parameters
     ----------
     labels
-        Text, a column for each output; the index tells where each row is from, for messages.
+        Text, a column for each output; the index states the origin of each row, for messages.
     reason, checks, source
         As for ``one_class``.
     alone

@@ -48,7 +48,7 @@ class Identity:
         Whether examples are bags, and pairs those with an image in common.
     wholes
         One number for all images that are pieces of one slide or patient according to their names, shape (N,); None if
-        names do not tell, or groups already do.
+        names do not show this, or groups already do.
     """
 
     exact: np.ndarray

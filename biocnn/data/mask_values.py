@@ -37,7 +37,7 @@ def read_mask(path: str | Path, colors: bool = False, axes: str | None = None) -
     colors
         Whether to read displayed colours (those of the palette; grey v is (v, v, v)).
     axes
-        Order of the axes if the file does not tell, e.g. ZYX.
+        Order of the axes if the file does not state it, e.g. ZYX.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The doctor of points: what is dropped, refused, and to be looked at; and the width of a point's density."""
+"""The doctor of points: it drops or refuses them, and lists images to inspect; and the width of a point's density."""
 
 from collections.abc import Callable
 

@@ -13,7 +13,7 @@ from biocnn.io.genome import Genome
 
 @dataclass(frozen=True)
 class EncodedExamples:
-    """Hold the table of some examples, and their bases: shape (N, L), uint8, padded with 5 if lengths vary."""
+    """The table of some examples, and their bases: shape (N, L), uint8, padded with 5 if lengths vary."""
 
     examples: pd.DataFrame
     codes: np.ndarray
@@ -27,7 +27,7 @@ class EncodedExamples:
 
 @dataclass(frozen=True)
 class GenomeContext:
-    """Hold the genome of some windows, and where further windows may lie.
+    """The genome of some windows, and where further windows may lie.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class GenomeContext:
 
 @dataclass(frozen=True)
 class Positives(EncodedExamples):
-    """Hold the positives that negatives are made for.
+    """The positives that negatives are made for.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from biocnn.tasks.facts import Facts
 
 @dataclass
 class Raw:
-    """Hold examples as read, before splits and storage.
+    """Examples as read, before splits and storage.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ LETTERS = {"DNA": "ACGT", "RNA": "ACGU"}
 
 @dataclass(frozen=True)
 class Labelled(EncodedExamples):
-    """Hold sequences with targets of shape (N, K), and the names of the targets; none if all are positives."""
+    """Sequences with targets of shape (N, K), and the names of the targets; none if all are positives."""
 
     y: np.ndarray
     outputs: list[str]
@@ -55,7 +55,7 @@ class Sequences:
         FASTA: plain, gzip or bgzip; DNA or RNA, either case, T and U are equal.
     labels
         Tab-separated, plain or gzip, with column names: id (as in ``sequences``), the labels, and any other columns to
-        keep. Without it all sequences are positives, and ``negatives`` tells how to make the others.
+        keep. Without it all sequences are positives, and ``negatives`` determines the others.
     table
         Instead of both: a tab-separated table with a column sequence.
     test_sequences, test_labels
@@ -202,7 +202,7 @@ class Sequences:
         return self._part(table, bases, path, path, checks)
 
     def _settle_alphabet(self, path: Path, threes: dict[str, str], checks: Checks) -> None:
-        """Infer the alphabet from the first file unless given; ``threes`` tells how each sequence writes T or U."""
+        """Infer the alphabet from the first file unless given; ``threes`` states how each sequence writes T or U."""
         if self.told:
             return
         uracil = [name for name, letters in threes.items() if "U" in letters]

@@ -37,7 +37,7 @@ def several_kinds(
     Parameters
     ----------
     table
-        Text; the index tells where each row is from, for messages.
+        Text; the index states the origin of each row, for messages.
     kinds
         Kind of each column, see ``KINDS``.
     classes

@@ -183,7 +183,7 @@ class Survey:
 
     @property
     def several(self) -> list[MaskSeen]:
-        """Return masks of more than one value besides the background; others do not tell whether values are objects."""
+        """Return masks of more than one value besides the background; others do not show whether values are objects."""
         return [seen for seen in self.seen if seen.ids > 1]
 
     @property

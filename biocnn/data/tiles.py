@@ -219,7 +219,7 @@ class Tiles:
         return _of_rows(table, targets, turn)
 
     def names(self) -> Contigs:
-        """Return what is known of the contigs."""
+        """Return the facts about the contigs."""
         return Contigs(self.genome.contigs, self.genome.descriptions, self.genome.source, self.exact)
 
 

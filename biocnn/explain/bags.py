@@ -1,41 +1,31 @@
-"""The attention that images of test bags get, and what it tells about labels of images, if these are known."""
+"""The attention that images of test bags get, and how well it agrees with labels of images, if these are known."""
 
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from biocnn.config.settings import Settings
 from biocnn.core.files import atomic
 from biocnn.data.dataset import Dataset
-from biocnn.io.genome import Genome
+from biocnn.explain.request import Request
 from biocnn.metrics import auroc
 from biocnn.prediction.bags import attend_stored
-from biocnn.prediction.model import Model
-from biocnn.prediction.stored_predictions import predictions_of
 
 SHOWN = 6  # most and least attended images of a bag
 RESAMPLES = 1000
 COLUMNS = ["metric", "value", "low", "high", "n"]
 
 
-def explain_bags(
-    model: Model,
-    dataset: Dataset,
-    predictions: Sequence[Path],
-    settings: Settings,
-    folder: Path,
-    genome: Genome | None,
-) -> Iterator[str]:
+def explain_bags(request: Request) -> Iterator[str]:
     """Write attention.tsv and bags.npz of the test split, and attention_auroc.tsv if labels of images are known.
 
-    Parameters are those of ``biocnn.explain.step.explain_test_part``. attention.tsv has a row for each image: id (of
-    the bag), image, attention (sums to 1 over the bag), relative (attention times the number of images) and, if given,
-    instance_label. bags.npz has the most and least attended images of the bags that the task chooses: ``id`` (n,),
-    ``images`` (n, 2, m, C, *spatial), ``attention`` (n, 2, m), relative, NaN where a bag has fewer than m images.
+    attention.tsv has a row for each image: id (of the bag), image, attention (sums to 1 over the bag), relative
+    (attention times the number of images) and, if given, instance_label. bags.npz has the most and least attended
+    images of the bags that the task chooses: ``id`` (n,), ``images`` (n, 2, m, C, *spatial), ``attention`` (n, 2, m),
+    relative, NaN where a bag has fewer than m images.
     """
+    model, dataset, folder = request.model, request.dataset, request.folder
     if not hasattr(model.network.pool, "attention"):
         yield "no attention: the network pools images without weights"
         return
@@ -54,14 +44,14 @@ def explain_bags(
     if "instance_label" in table and len(areas := attention_auroc(table)):
         areas.to_csv(folder / "attention_auroc.tsv", sep="\t", index=False, float_format="%.6g")
         yield f"AUROC of attention {areas['value'].iloc[0]:.3f} ({areas['n'].iloc[0]} bags with labels of both kinds)"
-    every = np.stack(predictions_of(predictions[0], "test", names))
-    chosen = model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)
+    every = np.stack(request.predicted(names))
+    chosen = model.task.instructive(every, dataset.y.stacked(rows), request.settings.explain.examples)
     with atomic(folder / "bags.npz") as path:
         np.savez_compressed(path, **_extremes(dataset, rows, names, found, chosen))
 
 
 def attention_auroc(table: pd.DataFrame) -> pd.DataFrame:
-    """Return how well attention tells images with label 1 from others: the mean of the AUROC in each bag with both.
+    """Return how well attention separates images with label 1 from others: the mean AUROC of the bags that have both.
 
     Parameters
     ----------

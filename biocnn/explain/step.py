@@ -16,14 +16,14 @@ from biocnn.explain.evolution import explain_evolution, write_evolution
 from biocnn.explain.filters import explain_filters, write_filters
 from biocnn.explain.genome_files import GenomeFiles
 from biocnn.explain.images import explain_images, write_images
+from biocnn.explain.request import Request
 from biocnn.explain.seen_images import SeenImages
 from biocnn.explain.sequences import explain_sequences, write_sequences
 from biocnn.explain.units import explain_units, write_units
-from biocnn.io.genome import Genome, either_genome
+from biocnn.io.genome import either_genome
 from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
-from biocnn.prediction.stored_predictions import predictions_of
 from biocnn.training import batches
 from biocnn.training.words import strands_of
 
@@ -35,69 +35,38 @@ def explain_runs(
     model = Model(runs[0] / "model.safetensors", trust=own_modules(settings))
     opened = either_genome(genome) if genome else None
     predictions = [run / "predictions" for run in runs]
-    yield from explain_test_part(model, Dataset(data, model.meta.fold), predictions, settings, folder, opened)
+    yield from explain_test_part(Request(model, Dataset(data, model.meta.fold), predictions, settings, folder, opened))
 
 
-def explain_test_part(
-    model: Model,
-    dataset: Dataset,
-    predictions: Sequence[Path],
-    settings: Settings,
-    folder: Path,
-    genome: Genome | None = None,
-) -> Iterator[str]:
-    """Write the files of the explain step into a folder that exists.
+def explain_test_part(request: Request) -> Iterator[str]:
+    """Write the files of the explain step; yield log lines.
 
-    Parameters
-    ----------
-    model
-        Model whose network is explained.
-    dataset
-        Data set whose test split is used.
-    predictions
-        Folders with the stored predictions of the model and, after it, of all other runs.
-    settings
-        Settings of the experiment; used are ``explain``, and what determines the strands.
-    folder
-        Folder for the files of ``write_sequences``, ``GenomeFiles``, ``write_evolution`` and counts.tsv (motifs and
-        seqlets, found and omitted), or those of ``write_images``, ``write_filters`` and ``write_units``; and
-        covariates.tsv, if there are any.
-    genome
-        Genome of the sequences, if they are windows of one.
-
-    Yields
-    ------
-    line
-        Log line.
+    These are the files of ``write_sequences``, ``GenomeFiles``, ``write_evolution`` and counts.tsv (motifs and seqlets,
+    found and omitted), or those of ``write_images``, ``write_filters`` and ``write_units``, or those of
+    ``explain_bags``; and covariates.tsv, if there are any.
     """
-    same_data(model, dataset)
-    yield from resolve(dataset.input.explain)(model, dataset, predictions, settings, folder, genome)
-    if dataset.facts.covariates:
-        found = importance(model, dataset, settings.seed)
-        found.to_csv(folder / "covariates.tsv", sep="\t", index=False, float_format="%.6g")
+    same_data(request.model, request.dataset)
+    yield from resolve(request.dataset.input.explain)(request)
+    if request.dataset.facts.covariates:
+        found = importance(request.model, request.dataset, request.settings.seed)
+        found.to_csv(request.folder / "covariates.tsv", sep="\t", index=False, float_format="%.6g")
         for row in found.itertuples():
             yield f"{row.covariate} shuffled: {row.metric} of {row.output} {row.value:.4f} -> {row.shuffled:.4f}"
 
 
-def images(
-    model: Model,
-    dataset: Dataset,
-    predictions: Sequence[Path],
-    settings: Settings,
-    folder: Path,
-    genome: Genome | None,
-) -> Iterator[str]:
-    """Activation maps of test images, the first ones or those the task chooses; kernels, and what excites units."""
+def images(request: Request) -> Iterator[str]:
+    """Write activation maps of test images, the first or those the task chooses; kernels, and what excites units."""
+    model, dataset, settings, folder = request.model, request.dataset, request.settings, request.folder
     rows, names = dataset.rows("test"), dataset.examples["id"]
     seen = SeenImages(dataset, rows, model.device, model.frame)
     if model.frame:
-        every = np.stack(predictions_of(predictions[0], "test", names.iloc[rows].tolist()))
+        every = np.stack(request.predicted(names.iloc[rows].tolist()))
         rows = rows[model.task.instructive(every, dataset.y.stacked(rows), settings.explain.examples)]
     rows = rows[: 0 if model.task.detects else settings.explain.examples]
     plain = batches.make(dataset, rows, model.device, frame=model.frame).plain()
     x, y = zip(*(pair for batch in plain for pair in zip(*batch, strict=True)), strict=True) if len(rows) else ((), ())
     ids = names.iloc[rows].tolist()
-    p = [torch.from_numpy(one) for one in predictions_of(predictions[0], "test", ids)]
+    p = [torch.from_numpy(one) for one in request.predicted(ids)]
     stored = [model.frame.apply(dataset.x[row]) if model.frame else dataset.x[row] for row in rows]
     write_images(folder, explain_images(model.network, x, p, y, ids, model.task, stored))
     none = "no activation maps: boxes themselves show what was found"
@@ -109,15 +78,9 @@ def images(
         yield from found.lines
 
 
-def sequences(
-    model: Model,
-    dataset: Dataset,
-    predictions: Sequence[Path],
-    settings: Settings,
-    folder: Path,
-    genome: Genome | None,
-) -> Iterator[str]:
-    """Motifs, attributions and mutations of test sequences; nothing for classes or values of their bases."""
+def sequences(request: Request) -> Iterator[str]:
+    """Write motifs, attributions and mutations of test sequences; nothing if bases have classes or values."""
+    model, dataset, settings, folder = request.model, request.dataset, request.settings, request.folder
     if dataset.task.target.spatial:
         yield "no motifs and attributions: these are for numbers of whole sequences"
         return
@@ -128,7 +91,7 @@ def sequences(
         model.network,
         dataset.windows(rows),
         np.stack([dataset.y[i] for i in rows]),
-        np.stack(predictions_of(predictions[0], "test", ids))[:, : len(model.outputs)],
+        np.stack(request.predicted(ids))[:, : len(model.outputs)],
         ids,
         read_meme(database, dataset.facts.alphabet) if database else None,
         checks,
@@ -140,7 +103,7 @@ def sequences(
         both_strands=strands_of(settings, dataset.facts) == "both",
     )
     write_sequences(folder, explanation)
-    yield from GenomeFiles(folder, dataset, genome).write(explanation, model, predictions)
+    yield from GenomeFiles(folder, dataset, request.genome).write(explanation, model, request.predictions)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     if wanted := model.outputs[: settings.explain.units]:
         logits = [model.task.logit_of(k) for k in range(len(wanted))]

@@ -1,4 +1,4 @@
-"""Archives of arrays (.npz) that are written one array at a time, so that memory holds no more."""
+"""Archives of arrays (.npz) that are written one array at a time, so that memory holds only one."""
 
 import zipfile
 from collections.abc import Callable, Iterator

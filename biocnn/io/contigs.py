@@ -38,10 +38,10 @@ class UnknownContig(InputError):
 
 @dataclass(frozen=True)
 class Contigs:
-    """What is known of a genome's contigs without their bases.
+    """Facts about a genome's contigs, without their bases.
 
-    ``lengths`` in bp and ``descriptions`` by name; ``source`` is the FASTA file, for messages; ``exact`` takes no name
-    for another spelling of one.
+    ``lengths`` in bp and ``descriptions`` by name; ``source`` is the FASTA file, for messages; with ``exact``,
+    names must be identical to match.
     """
 
     lengths: dict[str, int]
@@ -222,7 +222,7 @@ def _may_be_same(name: str, contig: str) -> bool:
 class _Names:
     """Interpretation of the names of one file, which depends on all of them.
 
-    ``roman`` tells whether I, II, ... are numbers, and ``ten`` whether X is ten: True, False, or None if undecided.
+    ``roman`` states whether I, II, ... are numbers, and ``ten`` whether X is ten: True, False, or None if undecided.
     """
 
     def __init__(self, names: list[str], descriptions: Mapping[str, str]) -> None:

@@ -80,7 +80,7 @@ def decode(path: Path, *, axes: str | None = None, indices: bool = False) -> Dec
     """Decode a file to (C, *spatial) in native byte order; 1-bit pixels become uint8 0 and 1.
 
     With ``indices`` values are as stored: palette indices instead of colours, 0 even if it means white. Whole numbers
-    then come in the smallest type that holds them, because the type of a mask does not tell its meaning.
+    then come in the smallest type that holds them, because the type of a mask has no meaning.
     """
     stored = open_stored(path, axes=axes)
     try:

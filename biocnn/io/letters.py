@@ -29,7 +29,7 @@ def letters_of(x: Any) -> list[str] | None:
     Raises
     ------
     InputError
-        If integers are no codes, or it is not clear which axis of one-hot arrays are the bases.
+        If integers are not codes, or it is not clear which axis of one-hot arrays holds the bases.
     """
     if isinstance(x, str):
         return [x]
@@ -49,7 +49,7 @@ def letters_of(x: Any) -> list[str] | None:
         return None
     for number, row in enumerate(rows):
         if row.size and not 0 <= row.min() <= row.max() <= HIGHEST:
-            raise InputError(f"x[{number}]: numbers from {row.min()} to {row.max()} are no codes of bases", CODES)
+            raise InputError(f"x[{number}]: numbers from {row.min()} to {row.max()} are not codes of bases", CODES)
     return [decode(row) for row in rows]
 
 
@@ -58,7 +58,7 @@ def _from_one_hot(x: np.ndarray) -> np.ndarray | None:
     found = [axis for axis in (1, 2) if x.shape[axis] == BASES and _one_hot(x, axis)]
     if len(found) > 1:
         raise InputError(
-            f"x: shape {x.shape}: which axis are the bases?", "give strings or codes: x.argmax(axis=1), or axis=2"
+            f"x: shape {x.shape}: which axis holds the bases?", "give strings or codes: x.argmax(axis=1), or axis=2"
         )
     if not found:
         return None

@@ -16,9 +16,9 @@ _MICROMETRES |= {"\\u00b5m": 1.0, "m": 1e6, "pm": 1e-6, "å": 1e-4}
 _ALPHA = (1, 2)  # values of the ExtraSamples tag: associated and unassociated alpha
 _COLOURS = {  # names of the photometric interpretations that are not supported
     "SEPARATED": "CMYK colours",
-    "CIELAB": "colours of kind L*a*b*",
-    "ICCLAB": "colours of kind L*a*b*",
-    "ITULAB": "colours of kind L*a*b*",
+    "CIELAB": "L*a*b* colours",
+    "ICCLAB": "L*a*b* colours",
+    "ITULAB": "L*a*b* colours",
     "CFA": "raw camera pixels with a colour filter array",
     "LOGL": "logarithmic brightness (LogL)",
     "LOGLUV": "logarithmic colours (LogLuv)",

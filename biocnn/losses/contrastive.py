@@ -27,7 +27,7 @@ def nt_xent(
     Parameters
     ----------
     temperature
-        What cosines are divided by; the lower, the more the nearest examples matter.
+        Divisor of cosines; the lower, the more the nearest examples matter.
     weight
         Weight of the vectors; that of the classes is 1.
 
@@ -58,7 +58,7 @@ def triplet(
     Parameters
     ----------
     margin
-        By how much the cosine of two examples of a class shall exceed that of examples of different classes.
+        Wanted difference between the cosine of two examples of one class and that of examples of different classes.
     weight
         Weight of the vectors; that of the classes is 1.
 

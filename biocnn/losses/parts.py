@@ -12,7 +12,7 @@ _STEPS = 100  # of the search for the best constant
 
 
 class PartLoss(NamedTuple):
-    """A loss of some of the logits and targets, and what it is divided by."""
+    """A loss of some of the logits and targets, and its divisor."""
 
     loss: Loss
     logits: slice

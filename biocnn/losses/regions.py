@@ -75,7 +75,7 @@ def dice_focal(
     Parameters
     ----------
     gamma
-        Exponent of the focal loss: the larger, the less pixels count that are already right.
+        Exponent of the focal loss: the larger, the less easy pixels count.
     smooth
         Added to numerator and denominator: classes without pixels in a batch then count as found.
     """

@@ -43,8 +43,8 @@ class Matched(NamedTuple):
     """The n detections of one class in N images, highest score first, matched at T thresholds of IoU.
 
     ``image`` and ``score`` (n,) give the number of the image, from 0, and the score of each detection; ``rank`` (n,)
-    its place in its image, from 0. ``true`` (T, n) tells which are matched with a true box, ``unjudged`` (T, n) which
-    only with a region that is not judged: they are neither true nor false. ``number`` (N,) counts the true boxes.
+    its place in its image, from 0. ``true`` (T, n) marks those matched with a true box, ``unjudged`` (T, n) those
+    matched only with a region that is not judged: these are neither true nor false. ``number`` (N,) counts true boxes.
     """
 
     image: np.ndarray

@@ -40,7 +40,7 @@ def balanced_accuracy(probability: np.ndarray, target: np.ndarray) -> float:
 def cohens_kappa(probability: np.ndarray, target: np.ndarray) -> float:
     """Cohen's kappa of true and likeliest class: 1 for perfect agreement, 0 for that expected by chance.
 
-    NaN without examples, or if all are and are predicted to be of the same class.
+    NaN without examples, or if there is only one class, in truth and prediction.
     """
     return _whole(weighted.cohens_kappa, probability, target)
 
@@ -48,7 +48,8 @@ def cohens_kappa(probability: np.ndarray, target: np.ndarray) -> float:
 def quadratic_kappa(probability: np.ndarray, target: np.ndarray) -> float:
     """Cohen's kappa of true and median grade, weighted by the square of their distance; classes are ordered grades.
 
-    1 for perfect agreement, 0 for that expected by chance. NaN without examples, or if all have and get the same grade.
+    1 for perfect agreement, 0 for that expected by chance. NaN without examples, or if all grades, true and predicted, are
+    equal.
     """
     return _whole(weighted.quadratic_kappa, probability, target)
 

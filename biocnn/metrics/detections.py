@@ -84,7 +84,7 @@ def calibration_error(weights: np.ndarray, matched: Matched) -> np.ndarray:
 def counts(matched: Matched) -> np.ndarray:
     """Count true positives, false positives and false negatives of each image, (N, 3).
 
-    A false positive more than false negatives is one box too many.
+    Each false positive in excess of the false negatives is one box too many.
     """
     true, false = matched.true[0], ~matched.true[0] & ~matched.unjudged[0]
     hits, alarms = (np.bincount(matched.image[flags], minlength=len(matched.number)) for flags in (true, false))

@@ -1,4 +1,4 @@
-"""How well vectors tell alike from different examples: pairs, neighbours, and classes of which few examples are known.
+"""How well vectors separate like from unlike examples: pairs, neighbours, and classes with few known examples.
 
 Vectors have shape (N, F) and are compared by the cosine of the angle between them; labels have shape (N,).
 """

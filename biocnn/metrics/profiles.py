@@ -40,8 +40,8 @@ def total_r2(p: np.ndarray, y: np.ndarray) -> float:
 def shape_distance(p: np.ndarray, y: np.ndarray) -> float:
     """Return the Jensen-Shannon distance of two vectors (L,) of numbers from 0 up, each divided by its sum.
 
-    0 is the same shape, 1 shapes that do not overlap; NaN if a sum is 0. It is large for few counts, even if they are
-    drawn from the predicted shape.
+    0 for equal shapes, 1 for shapes that do not overlap; NaN if a sum is 0. It is large for few counts, even if
+    they are drawn from the predicted shape.
 
     References
     ----------

@@ -68,7 +68,7 @@ def residual_correlation(image: np.ndarray, given: np.ndarray) -> float:
     """Correlation of neighbouring pixels in what was removed, ``given - image``: the largest over axes and channels.
 
     Independent noise of any strength leaves 0; removed structures, or noise that neighbours share, leave more. It needs
-    no truth, and does not tell how much noise remains. nan if nothing was removed.
+    no truth, and does not show how much noise remains. nan if nothing was removed.
     """
     found = []
     for removed in _difference(given, image):

@@ -129,7 +129,7 @@ def balanced_accuracy(weights: np.ndarray, probability: np.ndarray, target: np.n
 
 
 def cohens_kappa(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Agreement beyond chance; NaN if all examples are and are predicted to be of the same class."""
+    """Agreement beyond chance; NaN if there is only one class, in truth and prediction."""
     predicted = np.eye(target.shape[1])[probability.argmax(axis=1)]
     chance = ratio(((weights @ target) * (weights @ predicted)).sum(axis=1), weights.sum(axis=1) ** 2)
     return ratio(class_accuracy(weights, probability, target) - chance, 1 - chance)
@@ -147,7 +147,7 @@ def _grades(probability: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np
 
 
 def quadratic_kappa(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Agreement of grades beyond chance, with errors squared; NaN if all examples have and get the same grade."""
+    """Agreement of grades beyond chance, with errors squared; NaN if all true and predicted grades are equal."""
     found, true = _grades(probability, target)
     (a, b), total = (weights @ np.eye(target.shape[1])[grade.astype(int)] for grade in (found, true)), weights.sum(1)
     apart = (np.arange(target.shape[1])[:, None] - np.arange(target.shape[1])) ** 2

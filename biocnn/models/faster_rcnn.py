@@ -45,7 +45,7 @@ class FasterRCNN(Detector):
     dense
         Width of the two dense layers that classify and refine proposals. None: 1024, unless decided from the data.
     sampled
-        Number of proposals of an image that are learned from in each step; fewer take less time. None: 512, unless
+        Number of proposals per image to learn from in each step; fewer take less time. None: 512, unless
         decided from the data.
     score
         Smallest score of a box that is found.

@@ -30,7 +30,7 @@ class ImageNetwork(nn.Module):
         Smallest size along each axis that the features accept. Smaller images are padded at their far ends by repeating
         the last values.
     mean, sd
-        What is subtracted from each channel of x, and what it is divided by; None: nothing.
+        Subtracted from each channel of x, and divisor of the difference; None: 0 and 1.
     """
 
     gives_vectors = False  # whether, in training, the vectors before the last layer are returned as well

@@ -38,8 +38,8 @@ class ResNet(ImageNetwork):
     dropout
         Dropout probability of the pooled features.
     mean, sd
-        What is subtracted from each channel of x (pixels of about 0 to 1), and what it is divided by. None: nothing,
-        unless it starts from weights of torchvision.
+        Subtracted from each channel of x (pixels of about 0 to 1), and divisor of the difference. None: 0 and 1,
+        unless the network starts from weights of torchvision.
 
     Raises
     ------

@@ -36,8 +36,8 @@ class VGG(ImageNetwork):
     dropout
         Dropout probability of the hidden layers.
     mean, sd
-        What is subtracted from each channel of x (pixels of about 0 to 1), and what it is divided by. None: nothing,
-        unless it starts from weights of torchvision.
+        Subtracted from each channel of x (pixels of about 0 to 1), and divisor of the difference. None: 0 and 1,
+        unless the network starts from weights of torchvision.
 
     Raises
     ------

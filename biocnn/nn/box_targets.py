@@ -1,4 +1,4 @@
-"""What the candidates of a detector, its anchors or proposals, learn: their objects, and a sample of them."""
+"""Targets of the candidates of a detector, i.e. anchors or proposals: their objects, and a sample of them."""
 
 import torch
 from torch import Tensor

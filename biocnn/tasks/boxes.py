@@ -146,7 +146,7 @@ class FindBoxes(Task):
                 )
 
     def shared(self, postprocess: "Sequence[dict[str, Any]]") -> dict[str, Any]:
-        """Return the means over the runs, like the score of a fused box is the mean of those in the runs."""
+        """Return the means over the runs, as the score of a fused box is the mean of those in the runs."""
         import numpy as np
 
         return {name: np.mean([one[name] for one in postprocess], axis=0) for name in ("thresholds", "scale", "shift")}

@@ -159,7 +159,7 @@ class Density(ValueMapTask):
 
 
 def _spread(count: "np.ndarray") -> "np.ndarray":
-    """Return what the errors of counts are proportional to."""
+    """Return the quantity that errors of counts are proportional to."""
     import numpy as np
 
     return np.sqrt(np.maximum(count, 1))

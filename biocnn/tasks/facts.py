@@ -152,7 +152,7 @@ class Covariate(Frozen):
         return coded + [f"{self.name}: missing"] * self.missing
 
 
-class Told(Frozen):
+class Stated(Frozen):
     """Facts that a reader gives about all examples; fields with a default may be left out."""
 
     kind: Annotated[str, _named("inputs")]
@@ -214,7 +214,7 @@ class Measured(Frozen):
     decisions: dict[str, Decision] = {}
 
 
-class Facts(Measured, Told):
+class Facts(Measured, Stated):
     """Everything known about a data set, or about one fold of it; fields of a user's own reader are kept."""
 
     model_config = ConfigDict(extra="allow")

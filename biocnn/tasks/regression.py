@@ -29,7 +29,7 @@ class Regression(VectorTask):
     """Outputs of any unit, each with an interval that contains 90% of true values.
 
     The outputs of a network are blocks of K channels, whose meaning the loss determines: ``facts.form``. Predictions
-    are blocks of K numbers as well: at first the values and what tells their spread, see ``probability``; then, once
+    are blocks of K numbers as well: at first the values and measures of their spread, see ``probability``; then, once
     validation examples have been seen, the values and the ends of their intervals, see ``settle``.
     """
 
@@ -67,7 +67,7 @@ class Regression(VectorTask):
         return CHANNELS.get(self.facts.form, 0) * len(self.outputs)  # 0: a form of another task, which is refused
 
     def probability(self, logits: "Tensor") -> "Tensor":
-        """Return values, (N, K), and what tells their spread in further blocks of K.
+        """Return values, (N, K), and measures of their spread in further blocks of K.
 
         For ``gaussian`` and ``rate`` this is the standard deviation, for ``quantiles`` the distances of the 5% and the
         95% quantile from the median, which is the value.

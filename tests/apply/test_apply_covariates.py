@@ -62,7 +62,7 @@ def test_each_image_is_predicted_with_its_row(model: Model, new: Path) -> None:
         np.testing.assert_allclose(row.astype(float), p, atol=1e-5)
     assert not str(found.loc["b", "notes"]).startswith("covariate")
     assert "cells is a word that the training split lacks, used as missing (mars)" in found.loc["c", "notes"]
-    assert "dose is outside of the training split" in found.loc["c", "notes"]
+    assert "dose is outside the range of the training split" in found.loc["c", "notes"]
 
 
 def test_each_image_is_explained_with_its_row(model: Model, new: Path) -> None:

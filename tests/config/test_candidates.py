@@ -63,7 +63,7 @@ def test_settings_of_the_file_win(tmp_path: Path) -> None:
         ({"calibrate": {"trials": 5}}, "calibrate.trials, calibrate.draw: draw settings of one network"),
         (
             {"calibrate": {"candidates": [{"split.val": 0.1}]}},
-            "calibrate.candidates.0.split.val: cannot be a candidate's",
+            "calibrate.candidates.0.split.val: cannot be set by a candidate",
         ),
         ({"calibrate": {"candidates": [{"train.seeds": [1]}]}}, "calibrate.candidates.0.train.seeds: cannot be"),
         (
@@ -81,11 +81,11 @@ def test_settings_of_the_file_win(tmp_path: Path) -> None:
         ({"model": {"name": "auto", "size": 3}}, "model: {name: auto, size: 3} is not known\n  did you mean"),
         (
             {"calibrate": {"candidates": [{"model": "DanQ"}, {}, {"model": {"name": "DanQ"}}]}},
-            "calibrate.candidates.2: its trial is that of calibrate.candidates.0",
+            "calibrate.candidates.2: same trial as calibrate.candidates.0",
         ),
         (
             {"calibrate": {"candidates": [{"train.lr": 0.1}, {"train.lr": 0.1, "train.words": "none"}]}},
-            "calibrate.candidates.1: its trial is that of calibrate.candidates.0",
+            "calibrate.candidates.1: same trial as calibrate.candidates.0",
         ),
         ({"train": {"epochs": "auto"}}, "for example epochs: 30; left out: decided from the data"),
     ],

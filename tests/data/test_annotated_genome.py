@@ -158,7 +158,7 @@ def test_faults_are_named(tmp_path: Path, settings: dict, message: str) -> None:
 
 
 def test_names_of_classes_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="background is what lies in no interval"):
+    with pytest.raises(InputError, match="background is for bases in no interval"):
         read(tmp_path, {"background": "chr1 3 5"})
     with pytest.raises(InputError, match="names 0 classes"):
         read(tmp_path, {})

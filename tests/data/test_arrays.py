@@ -115,7 +115,7 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
         (TEXT, Y, {"alphabt": "DNA"}, "^alphabt: unknown key", "did you mean 'alphabet'"),
         (TEXT, Y, {"task": "regresion"}, "task: 'regresion' is not known", "did you mean 'regression'"),
         (TEXT, Y, {"split": ["train"] * 59}, "split: 59 for 60", "same order"),
-        (CODES + 20, Y, {}, "are no codes of bases", "4 = unknown"),
+        (CODES + 20, Y, {}, "are not codes of bases", "4 = unknown"),
         (PHOTOS, KINDS * 1.0, {}, "y: whole numbers .* classes or quantities", "task='regression'"),
         (PHOTOS, np.eye(3)[KINDS], {}, "y: exactly one 1 in each row", "argmax"),
         (PHOTOS, PHOTOS / 1.0, {}, "y: images of fractions", "image_to_image"),

@@ -56,7 +56,7 @@ def test_numbers_are_standardised_words_are_one_hot_and_missing_cells_are_marked
     np.testing.assert_array_equal(dataset.covariates[:, 2:].argmax(1), [0, 1, 1, 2, 0, 0, 1, 1])
     np.testing.assert_array_equal(dataset.covariates[:, 2:].sum(1), 1)
     told = pd.read_csv(dataset.folder / "checks.tsv", sep="\t").set_index("reason")
-    assert told.loc["covariate age is outside of the training split (20 to 60)", "count"] == 2
+    assert told.loc["covariate age is outside the range of the training split (20 to 60)", "count"] == 2
 
 
 def test_each_fold_is_standardised_by_its_own_training_split(tmp_path: Path) -> None:

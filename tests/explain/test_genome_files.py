@@ -15,6 +15,7 @@ from biocnn.core.checks import Checks
 from biocnn.data.intervals import Intervals
 from biocnn.explain.coordinates import clipped, located, on_genome
 from biocnn.explain.genome_files import GenomeFiles, averaged, on_plus
+from biocnn.explain.request import Request
 from biocnn.explain.step import explain_test_part
 from biocnn.io.bed import read_bed
 from biocnn.io.fasta import reverse_complement
@@ -70,7 +71,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         path.mkdir()
     predicted(model, dataset, folder / "predictions")
     chosen = experiment(SECTION, data="Intervals", explain={"units": 0})
-    lines = [*explain_test_part(model, dataset, [folder / "predictions"], chosen, out, genome)]
+    lines = [*explain_test_part(Request(model, dataset, [folder / "predictions"], chosen, out, genome))]
     return SimpleNamespace(out=out, genome=genome, sites=sites, dataset=dataset, model=model, lines=lines)
 
 
@@ -189,7 +190,7 @@ def test_without_a_genome_contigs_end_with_their_last_window(explained: SimpleNa
     (tmp_path / "explain").mkdir()
     predicted(model, dataset, tmp_path)
     settings = experiment(SECTION, data="Intervals", explain={"units": 0, "regions": 20})
-    list(explain_test_part(model, dataset, [tmp_path], settings, tmp_path / "explain"))
+    list(explain_test_part(Request(model, dataset, [tmp_path], settings, tmp_path / "explain")))
     regions = pd.read_csv(tmp_path / "explain" / "regions.tsv", sep="\t")
     assert len(regions) == 20
     track = pyBigWig.open(str(tmp_path / "explain" / "attributions.bw"))

@@ -17,6 +17,7 @@ from biocnn.config.schema import choose
 from biocnn.config.settings import Explain
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
+from biocnn.explain.request import Request
 from biocnn.explain.step import explain_test_part
 from biocnn.io.genome import write_genome
 from biocnn.metrics import dice
@@ -279,7 +280,7 @@ def test_another_data_set_is_not_predicted_or_explained(grey: Model, tmp_path: P
     other = of_images(tmp_path, channels=["DAPI"])
     for use in (
         lambda: list(grey.predict_stored(other, other.rows("test"))),
-        lambda: list(explain_test_part(grey, other, [tmp_path], Explain(examples=1), tmp_path)),
+        lambda: list(explain_test_part(Request(grey, other, [tmp_path], Explain(examples=1), tmp_path))),
         lambda: same_data(grey, other),
     ):
         with pytest.raises(InputError, match=r"dataset: channels is \['DAPI'\], but .*m.safetensors was trained"):

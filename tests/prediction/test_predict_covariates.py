@@ -16,6 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.explain.covariates import importance
+from biocnn.explain.request import Request
 from biocnn.explain.step import explain_test_part
 from biocnn.metrics import ERRORS
 from biocnn.prediction.model import Model
@@ -89,7 +90,7 @@ def test_what_differs_from_training_is_reported(
     np.testing.assert_array_equal(model.predict(x, row), model.predict(x, row.to_dict()))
     assert not caplog.text
     model.predict(x, {"dose": 1e6, "cells": "HeLa"})
-    assert "dose is outside of the training split" in caplog.text
+    assert "dose is outside the range of the training split" in caplog.text
     assert "cells is a word that the training split lacks, used as missing (1 of 1" in caplog.text
 
 
@@ -112,7 +113,7 @@ def test_explanations_are_made_with_covariates(trained: tuple[Dataset, Model], t
     folder.mkdir()
     predicted(model, dataset, folder)
     settings = SETTINGS["images" if model.facts.kind == "image" else "sequences"]
-    assert [*explain_test_part(model, dataset, [folder], settings, tmp_path)]
+    assert [*explain_test_part(Request(model, dataset, [folder], settings, tmp_path))]
     if model.facts.kind == "image":
         assert np.load(tmp_path / "cam.npz")["image"].ndim == 3, "one channel, without those of covariates"
 

@@ -21,6 +21,7 @@ from biocnn.data.raw import Raw
 from biocnn.explain.attributions import integrated_gradients
 from biocnn.explain.deeplift import deep_lift, shuffled_references
 from biocnn.explain.mutagenesis import saturation_mutagenesis
+from biocnn.explain.request import Request
 from biocnn.explain.step import explain_test_part
 from biocnn.io.genome import Genome
 from biocnn.losses import mse
@@ -200,7 +201,7 @@ def test_motifs_do_not_depend_on_the_unit(two: tuple[Model, Model, Dataset], tmp
     for number, model in enumerate((plain, scaled, small)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        list(explain_test_part(model, dataset, [predicted(model, dataset, folder)], settings, folder))
+        list(explain_test_part(Request(model, dataset, [predicted(model, dataset, folder)], settings, folder)))
         found.append(pd.read_csv(folder / "matches.tsv", sep="\t"))
     assert len(found[0]) == 4
     for other in found[1:]:

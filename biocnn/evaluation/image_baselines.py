@@ -1,4 +1,4 @@
-"""Baselines of whole images: what intensities alone tell, what can be seen on a thumbnail, and the mean of values."""
+"""Baselines of whole images: linear models of intensities or of a thumbnail, and the mean of values."""
 
 from collections.abc import Callable
 from functools import partial

@@ -101,7 +101,7 @@ def decide(task: Task, value: np.ndarray, postprocess: Postprocess) -> tuple[np.
 
 
 class VectorJudge:
-    """Judges one vector per example, as its task wants; examples with unknown target are excluded."""
+    """Judges one vector per example, as its task requires; examples with unknown target are excluded."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         refuse_settings_of_maps(dataset.task, settings)

@@ -1,4 +1,4 @@
-"""Vectors of the examples of a data set before the last layer of a network, and how well they tell what is alike."""
+"""Vectors of examples before the last layer of a network, and how well they separate like from unlike examples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ def write_features(model: Model, data: Path, folder: Path) -> Iterator[str]:
     assert model.frame
     seen = np.array([model.frame.scaled(shape[1:]) for shape in dataset.x.shapes]) / model.frame.size
     if larger := (seen > ALIKE).any(axis=1).sum():
-        yield f"warning: of {larger} images only the centre is seen: they are larger than those of training"
+        yield f"warning: only the centre is seen of {larger} images, which are larger than those of training"
     table = dataset.examples[["id", "split"]].copy()
     if dataset.task.exclusive:
         y = dataset.y.stacked(np.arange(len(names)))

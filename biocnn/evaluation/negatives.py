@@ -45,7 +45,7 @@ COLUMNS = ("negatives", "own", "output", "model", "metric", "value", "low", "hig
 
 @dataclass(frozen=True)
 class Scored(EncodedExamples):
-    """Hold examples with the predictions of all models: ``p`` of shape (N, number of models, K)."""
+    """Examples with the predictions of all models: ``p`` of shape (N, number of models, K)."""
 
     p: np.ndarray
 

@@ -14,7 +14,7 @@ from biocnn.tasks.task import PartTask
 
 
 class SeveralJudge:
-    """Judges each part as its own task wants; its table has a column with the name of the part."""
+    """Judges each part as its own task requires; its table has a column with the name of the part."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         self.task = dataset.task

@@ -14,7 +14,7 @@ from biocnn.evaluation.judges import NO_MATCHES, Keep, Tables, Values, refuse_se
 
 
 class ValueJudge:
-    """Judges each example as its task wants, and the mean over examples, with confidence intervals over groups."""
+    """Judges each example as its task requires, and the mean over examples, with confidence intervals over groups."""
 
     def __init__(self, dataset: Dataset, settings: Metrics, group: str, seed: int) -> None:
         refuse_settings_of_maps(dataset.task, settings)

@@ -150,5 +150,5 @@ def index_of(model: Model, output: str | int) -> int:
     if output in names:
         return names.index(str(output))
     if not isinstance(output, int) or not 0 <= output < len(names):
-        raise InputError(f"output: {output!r} is none of the model", nearest(str(output), names))
+        raise InputError(f"output: {output!r} is not an output of the model", nearest(str(output), names))
     return output

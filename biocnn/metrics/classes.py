@@ -48,8 +48,8 @@ def cohens_kappa(probability: np.ndarray, target: np.ndarray) -> float:
 def quadratic_kappa(probability: np.ndarray, target: np.ndarray) -> float:
     """Cohen's kappa of true and median grade, weighted by the square of their distance; classes are ordered grades.
 
-    1 for perfect agreement, 0 for that expected by chance. NaN without examples, or if all grades, true and predicted, are
-    equal.
+    1 for perfect agreement, 0 for that expected by chance. NaN without examples, or if all true and
+    predicted grades are equal.
     """
     return _whole(weighted.quadratic_kappa, probability, target)
 

@@ -95,7 +95,7 @@ def scanner_of(model: "Model") -> Scanner | BaseScanner:
     refuse_covariates(model)
     if model.task.target.spatial:
         return BaseScanner(model._sequences, model._rows, model.facts)
-    k = len(model.outputs)  # without what tells the spread of values
+    k = len(model.outputs)  # without measures of the spread of values
     return Scanner(
         model.fused,
         lambda codes: model._sequences(codes)[:, :k],

@@ -178,7 +178,7 @@ class Model(Trained):
         -------
         intervals
             Low and high ends: shape (K, 2) for one image, else (N, K, 2); NaN if there were fewer than 9 validation
-            examples, or an output is no number.
+            examples, or an output is not a number.
         """
         if not self.task.standardised or self.task.target.spatial:
             raise InputError(f"{self.path} {self._is()}: it has no intervals", "call predict")

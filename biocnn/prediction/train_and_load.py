@@ -83,11 +83,11 @@ def train(
     if place.is_file():
         raise InputError(f"folder: {place} is a file", "choose another one")
     files, state = (place / "model.safetensors", place / "history.tsv"), place / "state" if folder else None
-    tell = log or (lambda line: None)
+    note = log or (lambda line: None)
     with _torch_as_before():
         if experiment.calibrate.names:
-            experiment = run_trials(experiment, dataset, place / "calibrate", tell, state)
-        train_run(experiment, dataset, seed, log=tell, state=state, files=files)
+            experiment = run_trials(experiment, dataset, place / "calibrate", note, state)
+        train_run(experiment, dataset, seed, log=note, state=state, files=files)
         found = Model(files[0], trust=own_modules(experiment))
     found.kept = kept
     return found

@@ -1,4 +1,4 @@
-"""What a model file tells about its training, and what can be done with it beyond prediction."""
+"""The training recorded in a model file, and the uses of a model beyond prediction."""
 
 import shutil
 from functools import cached_property
@@ -101,7 +101,7 @@ class Trained:
     def explain(
         self, inputs: Any, output: str | int | None = None, *, covariates: Any = None, method: str | None = None
     ) -> Any:
-        """Explain predictions: which bases, or which parts of an image, speak for an output.
+        """Explain predictions: which bases, or which parts of an image, support an output.
 
         Parameters
         ----------

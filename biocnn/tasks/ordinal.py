@@ -88,7 +88,7 @@ class Ordinal(Multiclass):
         return {f"grade{self.suffix}": self.outputs[self.chosen(p[None])[0]]}
 
     def explained(self, p: "Tensor", y: "Tensor") -> list[int]:
-        """Return the predicted grade, or the second if it is the lowest: what speaks for at least this grade."""
+        """Return the predicted grade, or the second if it is the lowest: what supports at least this grade."""
         return [max(1, int(self.chosen(p[None].cpu().numpy())[0]))]
 
     def logit_of(self, output: int) -> int:

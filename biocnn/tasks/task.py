@@ -39,7 +39,7 @@ class PartTask(NamedTuple):
 
 
 class Task(ABC):
-    """Define how a network learns a kind of target, and what is made of its outputs.
+    """How a network learns a kind of target, and how its outputs are used.
 
     Parameters
     ----------

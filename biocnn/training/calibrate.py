@@ -286,7 +286,7 @@ def rank_trials(records: list[dict[str, Any]]) -> tuple[pd.DataFrame, dict[str, 
     """Rank trials by their mean score over inner folds; the loss, then the trial number break ties.
 
     A candidate also ties with the one of the highest score if it is at most two standard errors behind it: with few
-    validation examples, the loss tells more than a metric of ranks.
+    validation examples, the loss is more informative than a metric of ranks.
 
     Parameters
     ----------

@@ -291,7 +291,7 @@ class Training:
             self.best = unpack(tensors, self.model, self.average, self.optimizer)
         except (RuntimeError, TypeError, ValueError, LookupError) as error:
             where = self.states.folder if self.states else "its folder"
-            raise InputError(f"{where}: the state is not of this training ({error})", "delete the folder") from error
+            raise InputError(f"{where}: a state of another training ({error})", "delete the folder") from error
         self.log(f"resuming from step {self.step} of {self.total}, saved by an earlier process")
         p = self.progress
         if p.precision == "bfloat16" and self.settings.precision == "float32" and (p.done or not p.over):

@@ -98,10 +98,10 @@ def _unpickled(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling damaged files raises errors of any type
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{path}: no file of weights ({reason})", remedy) from error
+        raise InputError(f"{path}: not a file of weights ({reason})", remedy) from error
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         kinds = ", ".join(map(str, list(found)[:5])) if isinstance(found, dict) else type(found).__name__
-        raise InputError(f"{path}: holds other things than weights by name ({kinds})", remedy)
+        raise InputError(f"{path}: does not hold weights by name, but {kinds}", remedy)
     return found
 
 

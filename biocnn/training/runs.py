@@ -147,7 +147,7 @@ def train_run(
             return _read_files(network, *files)
         if at_words and isinstance(network, SequenceNetwork):
             found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)
-            log(f"{len(found)} of the first kernels start at words, most telling first: {', '.join(found[:8])}")
+            log(f"{len(found)} of the first kernels start at words, the most predictive first: {', '.join(found[:8])}")
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
@@ -281,7 +281,7 @@ def choose_precision(
     """Return the precision of the training, and of predictions: bfloat16 if it validates as well as float32.
 
     ``epochs`` are the precisions of the epochs, each one or several. If bfloat16 was given up because the machine has
-    no instructions for it, ``reason`` says so.
+    no instructions for it, ``reason`` states this.
     """
     trained = ", ".join(dict.fromkeys(name for precision in epochs for name in precision.split(", ")))
     fields = {"train": trained, "predict": "float32"}

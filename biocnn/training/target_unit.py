@@ -19,7 +19,7 @@ from biocnn.tasks import Task
 
 
 def set_targets(task: Task, dataset: Dataset, rows: np.ndarray) -> None:
-    """Tell a task the unit of the targets of these rows, the training split, and if it has parts these targets."""
+    """Set the unit of a task by the targets of these rows, the training split, and for parts these targets themselves."""
     if task.standardised:
         task.set_unit(unit_of(task, dataset, rows))
     if task.facts.parts:

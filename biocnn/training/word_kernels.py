@@ -15,7 +15,7 @@ from biocnn.io.fasta import UNKNOWN
 from biocnn.models.sequence_network import SequenceNetwork
 
 MOST_BASES = 1_000_000  # of larger training splits, only every n-th example is read
-SHARE = 0.5  # of the kernels; the others stay random, for what no word tells
+SHARE = 0.5  # of the kernels; the others stay random, for what no word describes
 LEAST = 5  # examples with a word, and 0.2% of all
 BEST = 60  # words of each pattern that are considered
 ALIKE, TWICE = 0.8, 2  # at most two words that agree in more than 80% of their bases
@@ -49,7 +49,7 @@ def start_at_words(network: SequenceNetwork, codes: np.ndarray, y: np.ndarray, s
     Returns
     -------
     words
-        The words, with ``.`` for any base; most telling first.
+        The words, with ``.`` for any base; the most predictive first.
     """
     convolution = next(module for module in network.modules() if isinstance(module, nn.Conv1d))
     number, _, size = convolution.weight.shape
@@ -79,7 +79,7 @@ def _ranked(codes: np.ndarray, y: np.ndarray, size: int, both: bool) -> list[np.
             pair
             for pattern in PATTERNS
             if pattern[-1] < min(size, codes.shape[1])
-            for pair in _telling(codes[known], scores, pattern, both)
+            for pair in _predictive(codes[known], scores, pattern, both)
         ]
         queues.append([word for _, word in sorted(words, key=lambda pair: -pair[0])])
     return [
@@ -87,7 +87,7 @@ def _ranked(codes: np.ndarray, y: np.ndarray, size: int, both: bool) -> list[np.
     ]
 
 
-def _telling(
+def _predictive(
     codes: np.ndarray, scores: np.ndarray, pattern: tuple[int, ...], both: bool
 ) -> Iterator[tuple[float, np.ndarray]]:
     """Yield the words of a pattern whose presence correlates most with the scores: |z| and the word."""

@@ -28,7 +28,7 @@ LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are
 def strands_of(settings: Settings, facts: Facts) -> str:
     """Return whether a k-mer and its reverse complement are merged, as for networks that read both strands of DNA."""
     turned = any(getattr(section, "name", "") == "reverse_complement" for section in settings.augment)
-    decided = decide_sequences(facts) | decide_sequences(facts, settings)  # the second: if the network can be told
+    decided = decide_sequences(facts) | decide_sequences(facts, settings)  # the second: if the network has the setting
     both = decided["strands"].value == "both" or turned
     return "both" if both and facts.alphabet != RNA else "single"
 

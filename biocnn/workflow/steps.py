@@ -142,10 +142,10 @@ def train(
         remedy = "run `biocnn trial` for each and `biocnn calibrate`, as the workflow does; or name a network in model"
         raise InputError(f"--settings: is missing, but {config} has several candidates", remedy)
     with started_processes() as processes:
-        tell = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
+        note = partial(log.info, "%s  %s", run) if processes.rank == 0 else lambda line: None
         stored = Dataset(data, fold)
         stored = stored.with_share(float(share), experiment.split.group, experiment.seed) if share else stored
-        train_run(experiment, stored, seed, log=tell, state=state, processes=processes, files=(model, history))
+        train_run(experiment, stored, seed, log=note, state=state, processes=processes, files=(model, history))
 
 
 def baselines(config: Path, data: Path, out: Path, *, data_root: Path = Path()) -> None:

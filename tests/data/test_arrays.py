@@ -121,7 +121,7 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
         (PHOTOS, PHOTOS / 1.0, {}, "y: images of fractions", "image_to_image"),
         (np.zeros((4, 16, 16, 3)), [0, 1, 0, 1], {}, "not clear which axis", "axes='YXC'"),
         (np.zeros((4, 9, 16, 16)), [0, 1, 0, 1], {}, "not clear which axis", "'ZYX'"),
-        (PHOTOS > 1200, KINDS, {}, "type bool is no image", "are these the masks"),
+        (PHOTOS > 1200, KINDS, {}, "type bool is not an image", "are these the masks"),
         (np.where(PHOTOS > 1200, np.nan, 1), KINDS, {}, "has NaN", "leave out"),
         ([PHOTOS[0], PHOTOS[1] / 2, *PHOTOS[2:]], KINDS, {}, r"x\[1\]: 2 axes of float64", "same scale"),
         ([*PHOTOS[:9] / 3000, *PHOTOS[9:] / 1], KINDS, {},
@@ -212,7 +212,7 @@ def test_booleans_of_pandas_may_be_missing() -> None:
 
 
 def test_x_that_is_empty_or_names_files_is_refused() -> None:
-    for x, message in (([], "an empty list"), (["a.png"] * 4, "looks like a file"), (X[:, 0, :0], "is no image")):
+    for x, message in (([], "an empty list"), (["a.png"] * 4, "looks like a file"), (X[:, 0, :0], "is not an image")):
         with pytest.raises(InputError, match=message):
             Dataset.from_arrays(x, [0, 1, 0, 1])
 

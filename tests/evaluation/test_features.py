@@ -106,7 +106,7 @@ def test_larger_images_are_seen_at_their_centre_and_the_log_says_so(resnet: Mode
     (tmp_path / "out").mkdir()
     data = stored(labelled(12, sizes=[(40, 44)]), tmp_path)
     lines = [*write_features(resnet, data.folder, tmp_path / "out")]
-    assert lines[0] == "warning: of 12 images only the centre is seen: they are larger than those of training"
+    assert lines[0] == "warning: only the centre is seen of 12 images, which are larger than those of training"
 
 
 def test_vectors_are_centred_by_the_training_images() -> None:

@@ -208,9 +208,9 @@ class Harmful:
     ("content", "message"),
     [
         ({"a.weight": torch.ones(2)}, r"its 1 weights \(a.weight, ...\) are not named as in torchvision"),
-        ({"state": Harmful()}, "no file of weights"),
-        ([torch.ones(2)], "holds other things than weights by name"),
-        ({"epoch": 3, "model": {}}, r"holds other things than weights by name \(epoch, model\)"),
+        ({"state": Harmful()}, "not a file of weights"),
+        ([torch.ones(2)], "does not hold weights by name"),
+        ({"epoch": 3, "model": {}}, "does not hold weights by name, but epoch, model"),
         (dict.fromkeys(theirs("resnet18").state_dict(), torch.tensor(1.0)), "but have other shapes"),
         (dict.fromkeys(theirs("vgg16").state_dict(), torch.ones(2)), "but have other shapes"),
         ({**theirs("resnet18").state_dict(), "layer1.0.se.weight": torch.ones(2)}, "1 of 123 weights are not known"),
@@ -233,7 +233,7 @@ def test_damaged_weights_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a ResNet without layer2\.0\.conv1\.weight"):
         read_source(path)
     path.write_bytes(b"")
-    with pytest.raises(InputError, match=r"no file of weights \(\w"):
+    with pytest.raises(InputError, match=r"not a file of weights \(\w"):
         read_source(path)
 
 

@@ -74,7 +74,7 @@ class Picture:
         return self.pixels.shape[:2]
 
     def about(self) -> dict[str, Any]:
-        """Return what a reader must know of the picture."""
+        """Return the facts that a reader of the picture needs."""
         found: dict[str, Any] = dict(zip(("height", "width"), self.shape, strict=True))
         found["key"] = channel_key(self.channels, self.image.dtype)
         if self.spacing:

@@ -53,7 +53,7 @@ class NewSequences(NamedTuple):
 def read_new(
     path: Path, facts: Facts, genome: Path | None, checks: Checks, on_error: str = APPLY.on_error
 ) -> NewSequences:
-    """Read new sequences for a model; the name of the file tells its format.
+    """Read new sequences for a model; the name of the file determines its format.
 
     Parameters
     ----------

@@ -45,13 +45,13 @@ class Lock:
         self._beating = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> "Lock":
-        told = -math.inf
+        reminded = -math.inf
         while not self._take():
             holder = self._holder()
             if self._is_dead(holder) and self._remove(holder):
                 continue
-            if holder and time.monotonic() - told > REMIND:
-                told = time.monotonic()
+            if holder and time.monotonic() - reminded > REMIND:
+                reminded = time.monotonic()
                 self.log(
                     f"waiting for process {_named(holder)}, which works in {self.path.parent} and holds its lock "
                     "(to stop it: kill, scancel)"

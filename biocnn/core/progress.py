@@ -21,16 +21,16 @@ class Progress:
 
     def __init__(self, what: str, total: int | None = None, seconds: float = 10) -> None:
         self.what, self.total, self.seconds = what, total, seconds
-        self.began = self.told = time.monotonic()
+        self.began = self.logged = time.monotonic()
         self.done = 0
 
     def add(self, number: int) -> None:
         """Count what has been done since the last call."""
         self.done += number
         now = time.monotonic()
-        if now - self.told < self.seconds:
+        if now - self.logged < self.seconds:
             return
-        self.told, passed = now, now - self.began
+        self.logged, passed = now, now - self.began
         if self.total:
             left = passed * (self.total - self.done) / max(self.done, 1)
             log.info("%.0f%% of %s %s, %.0f s left", 100 * self.done / self.total, f"{self.total:,}", self.what, left)

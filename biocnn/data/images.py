@@ -76,7 +76,7 @@ class Images(ImageReader):
         the report compares the network.
     geometry
         "headers": if headers give the position or size of pixels, a mask is aligned to its image with them, and a
-        disagreement is an error; "trust_arrays": arrays match pixel by pixel, whatever headers say.
+        disagreement is an error; "trust_arrays": arrays match pixel by pixel, whatever headers state.
     """
 
     table: Path | None = None
@@ -272,8 +272,8 @@ class Images(ImageReader):
 
     def on_image(self, mask: MaskFile, image: Grid) -> MaskFile:
         """Resample a mask to the grid of its image."""
-        told = {"spacing": None} if self.spacing else {}  # data.spacing overrides that of the files
-        values, repair = lay(mask.values, mask.grid._replace(**told), image, self.geometry == "trust_arrays")
+        own = {"spacing": None} if self.spacing else {}  # data.spacing overrides that of the files
+        values, repair = lay(mask.values, mask.grid._replace(**own), image, self.geometry == "trust_arrays")
         return mask._replace(values=values, repairs=mask.repairs + ((repair,) if repair else ()))
 
     def inside(self, path: Path) -> MaskFile:

@@ -60,7 +60,7 @@ class PairedImages(ImageReader):
         Channels to use, by name; or, if none of these names is in the files, new names for their channels.
     geometry
         "headers": if headers give the position or size of pixels, those of image and target must agree;
-        "trust_arrays": arrays match pixel by pixel, whatever headers say.
+        "trust_arrays": arrays match pixel by pixel, whatever headers state.
     """
 
     table: Path | None = None
@@ -220,6 +220,6 @@ class PairedImages(ImageReader):
 
     def _laid(self, values: np.ndarray, image: Seen, target: Seen) -> np.ndarray:
         """Return values of a target, (*spatial), in the order of the pixels of its image."""
-        told = {"spacing": None} if self.spacing else {}  # data.spacing overrides that of the files
+        own = {"spacing": None} if self.spacing else {}  # data.spacing overrides that of the files
         grid = finer(image.grid, target.shape[0] // image.shape[0])
-        return lay(values, target.grid._replace(**told), grid, self.geometry == "trust_arrays")[0]
+        return lay(values, target.grid._replace(**own), grid, self.geometry == "trust_arrays")[0]

@@ -133,7 +133,7 @@ class Sequences:
         self.targets, self.group, self.max_unknown = targets, group, max_unknown
         self.covariates = covariates
         self.negatives = {"name": negatives} if isinstance(negatives, str) else negatives
-        self.alphabet, self.told, self.iupac = alphabet, alphabet is not None, iupac
+        self.alphabet, self.stated, self.iupac = alphabet, alphabet is not None, iupac
 
     def read(self, seed: int, checks: Checks) -> Raw:
         """Read sequences and labels, and make negatives if there are no labels.
@@ -203,7 +203,7 @@ class Sequences:
 
     def _settle_alphabet(self, path: Path, threes: dict[str, str], checks: Checks) -> None:
         """Infer the alphabet from the first file unless given; ``threes`` states how each sequence writes T or U."""
-        if self.told:
+        if self.stated:
             return
         uracil = [name for name, letters in threes.items() if "U" in letters]
         found = "RNA" if uracil and not any("T" in letters for letters in threes.values()) else "DNA"

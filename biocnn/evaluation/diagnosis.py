@@ -19,7 +19,7 @@ CAUSES = {
     ("human", "train"): ("bias",),
     ("train", "train_dev"): ("variance",),
     ("train_dev", "val"): ("mismatch",),
-    ("train", "val"): ("variance", "mismatch"),  # cannot be told apart without train-dev
+    ("train", "val"): ("variance", "mismatch"),  # cannot be separated without train-dev
     ("val", "test"): ("overfitting",),
 }
 

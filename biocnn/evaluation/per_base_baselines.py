@@ -91,8 +91,8 @@ def linear_map(codes: np.ndarray, weights: np.ndarray, reach: int, strands: str)
 def _task_of(classes: Sequence[str]) -> VectorTask:
     """Return the task of a linear model of single bases."""
     outputs = list(classes) if len(classes) > 2 else [classes[1]]
-    told = {"kind": "sequence", "spatial_dims": 1, "in_channels": 4, "out_channels": len(outputs), "outputs": outputs}
-    return make_task(Facts(task="multiclass" if outputs[1:] else "binary", **told))
+    about = {"kind": "sequence", "spatial_dims": 1, "in_channels": 4, "out_channels": len(outputs), "outputs": outputs}
+    return make_task(Facts(task="multiclass" if outputs[1:] else "binary", **about))
 
 
 def _drawn(dataset: Dataset, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

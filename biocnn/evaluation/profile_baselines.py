@@ -32,8 +32,8 @@ def baselines(dataset: Dataset) -> list[Baseline]:
     facts, task, rng = dataset.facts, dataset.task, np.random.default_rng(0)
     strands = "single" if facts.alphabet == RNA or facts.opposite else "both"
     (x, y), (val_x, val_y) = (_drawn(dataset, dataset.rows(split), rng) for split in ("train", "val"))
-    told = {"kind": "sequence", "spatial_dims": 1, "in_channels": 4}
-    regression = make_task(Facts(task="regression", out_channels=y.shape[1], outputs=task.outputs, **told))
+    about = {"kind": "sequence", "spatial_dims": 1, "in_channels": 4}
+    regression = make_task(Facts(task="regression", out_channels=y.shape[1], outputs=task.outputs, **about))
     fits, residuals = [], []
     for reach in REACHES:
         middle = slice(max(REACHES) - reach, max(REACHES) + reach + 1)

@@ -24,7 +24,7 @@ class TypedJudge(ObjectJudge):
         of_predicted = self.task.classes_of(p, decided).number
         found = self.matches(p, decided, row)
         found = found[found["kind"] == "matched"]
-        true, said = found["target_class"], found["class"]
+        true, called = found["target_class"], found["class"]
         unjudged = found.loc[true == "", "label"].to_numpy(int) - 1
         of_predicted[unjudged] = IGNORE
         each = []
@@ -32,8 +32,8 @@ class TypedJudge(ObjectJudge):
             labels = np.where(np.append(False, of_predicted == k)[decided], decided, 0)
             target = np.where(np.isin(truth, ids[of_true == k]), truth, 0)
             ours = true == name
-            each.append(TypedCase(labels, target, np.array([(said[ours] == name).sum(), ours.sum()])))
-        right = np.array([(said == true).sum(), (true != "").sum()])
+            each.append(TypedCase(labels, target, np.array([(called[ours] == name).sum(), ours.sum()])))
+        right = np.array([(called == true).sum(), (true != "").sum()])
         yield ALL, TypedCase(decided, truth, right, each)
         yield from zip(self.task.object_classes, each, strict=True)
 

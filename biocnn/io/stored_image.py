@@ -259,8 +259,8 @@ def settle_axes(found: str, shape: tuple[int, ...], given: str | None, path: Pat
     kept = [i for i, (letter, n) in enumerate(zip(found, shape, strict=True)) if n > 1 or letter in "YX"]
     letters, lengths = "".join(found[i] for i in kept), tuple(shape[i] for i in kept)
     shown = f"axes {letters} of lengths {' x '.join(map(str, lengths))}"
-    told = set(letters) <= set(given or "") and len(set(letters)) == len(letters) < len(given or "")
-    if given and len(kept) > 2 and not told:  # a file that states fewer axes than data.axes is trusted
+    partial = set(letters) <= set(given or "") and len(set(letters)) == len(letters) < len(given or "")
+    if given and len(kept) > 2 and not partial:  # a file that states fewer axes than data.axes is trusted
         if len(given) not in (len(kept), len(shape)):
             raise InputError(f"{path}: {shown}, but data.axes is {given!r}", f"name all {len(kept)} axes of the file")
         kept = kept if len(given) == len(kept) else list(range(len(shape)))

@@ -123,8 +123,8 @@ def _check_single(tiff: tifffile.TiffFile, path: Path) -> int:
     first = tiff.series[0].keyframe
     found = [s.keyframe for s in tiff.series[1:]]
     if tiff.is_ome:  # its metadata may omit pages
-        told = {page.offset for s in tiff.series for level in s.levels for page in level.pages if page is not None}
-        found += [page.aspage() for page in tiff.pages if page.offset not in told]
+        listed = {page.offset for s in tiff.series for level in s.levels for page in level.pages if page is not None}
+        found += [page.aspage() for page in tiff.pages if page.offset not in listed]
     others = [page for page in found if not _is_preview(page, first)]
     if others:
         shapes = ", ".join(" x ".join(map(str, page.shape)) for page in (first, *others[:2]))

@@ -81,7 +81,7 @@ class Model(Trained):
         outputs of all layers, and what the allocator of a CPU retains (bounds below .5 may be exceeded by about .1).
         Larger images are predicted in tiles, with the same values; sequences in smaller batches. The image and the
         complete prediction come on top. If images cannot be cut (see ``biocnn.prediction.tiles.find_field``) or tiles
-        would be nearly all margin, more memory is used, and the log says how much.
+        would be nearly all margin, more memory is used, and the log states how much.
     tta
         Views of each image whose predictions are averaged: the image only, its mirror images, or these and their
         quarter turns; see ``biocnn.nn.views``. Images only, as are the options below.

@@ -1,4 +1,4 @@
-"""Attributions of test examples: the surest ones and mistakes, mutation maps, and a view of the genome."""
+"""Attributions of test examples: the most confident ones and mistakes, mutation maps, and a view of the genome."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _REFERENCE = {"deeplift": "the mean of its shuffles", "integrated_gradients": "a
 
 
 def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Show attributions of the surest test examples, their places in the genome, mistakes, and mutation maps."""
+    """Show attributions of the most confident test examples, their loci, mistakes, and mutation maps."""
     stored = load(results.folder / "explain" / "attributions.npz")
     if not len(stored["id"]):
         return []
@@ -186,8 +186,8 @@ def evolved(results: Results, gallery: Gallery) -> Picture:
     values = list(stored["attributions"][table.index])
     figure = motifs.tracks(list(codes), values, titles, results.facts.alphabet, changed)
     caption = (
-        "Sequences made to excite an output: shuffled test examples after the single mutation that increases the "
-        f"{results.scale} most, again and again until one adds less than 2% of the increase so far (bars: mutated "
+        "Sequences made to excite an output: shuffled test examples, changed by the single mutation that increases the "
+        f"{results.scale} most, repeatedly until one adds less than 2% of the increase so far (bars: mutated "
         f"bases). Letters: the change of the {results.scale} by a base, minus the mean over the four bases. They show "
         "what the network responds to, not what occurs in a genome."
     )

@@ -12,14 +12,14 @@ _BAGS = 6
 
 
 def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
-    """Show the images of some test bags with the most and the least attention; tell how well it finds labelled ones."""
+    """Show the most and the least attended images of some test bags; state how well attention finds labelled ones."""
     blocks: list[Picture | Table | Text] = []
     for row in results.table("explain/attention_auroc.tsv").itertuples():
         blocks.append(
             Text(
                 f"Attention ranks the images of a bag that are labelled 1 above those labelled 0 with an AUROC of "
                 f"{number(row.value)} ({interval(row.low, row.high)}; mean over {row.n:,} test bags with both, 95% "
-                "interval over bags). These labels were not learned from; chance is 0.5."
+                "interval over bags). These labels were not used in training; chance is 0.5."
             )
         )
     with np.load(results.folder / "explain" / "bags.npz", allow_pickle=False) as stored:
@@ -48,8 +48,8 @@ def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text
         axes.set_title(f"{words}\n{axes.get_title(loc='left')}", loc="left", fontsize=6.5, color=MUTED, pad=2)
     caption = (
         "Images of test bags with the most attention (left, most first) and the least (right, least last). Numbers: "
-        "attention times the number of images in the bag; 1 is that of an image if all get the same. Bags predicted "
-        "rightly and wrongly in turn, with most confidence first. All images are in explain/attention.tsv."
+        "attention times the number of images in the bag; 1 is that of an image if all get the same. Correctly and "
+        "wrongly predicted bags in turn, the most confident first. All images are in explain/attention.tsv."
     )
     if results.facts.spatial_dims == 3:
         caption += f" {images.OF_VOLUMES}"

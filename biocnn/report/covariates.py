@@ -29,7 +29,7 @@ def covariates(results: Results, gallery: Gallery) -> Section:
     section.blocks.append(_values(dataset))
     if found := list(shifts(dataset)):
         effect = (
-            "the splits thus differ in what the network is told, and metrics hold only for values like those of test"
+            "the splits thus differ in the input of the network, and metrics hold only for values like those of test"
         )
         section.blocks.append(Text(f"Warning: {'; '.join(found)}; {effect}."))
     lost = results.table("explain/covariates.tsv")
@@ -63,7 +63,7 @@ def _values(dataset: Dataset) -> Table:
         for place, (value, cells) in enumerate(_described(one, columns)):
             rows.append([one.name if place == 0 else "", value, *cells])
     caption = (
-        "What the network receives beside each example. Numbers are standardised by the training split"
+        "Covariates, which the network receives with each example. Numbers are standardised by the training split"
         f"{' of fold 0' if dataset.folds > 1 else ''}; words of which it has no example count as missing."
     )
     return table(caption, ["Covariate", "Value", *(name.capitalize() for name in SPLITS)], rows, "Train, Val, Test")
@@ -92,8 +92,8 @@ def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
     mean = "" if all(map(_named, panels)) else f", mean over outputs{where}"
     caption = (
         f"Loss of {what} of the first run if the values of a covariate are shuffled {how} among the test "
-        f"examples{mean}; bars: standard deviation of the shuffles. Covariates that tell the same can replace each "
-        "other, and then each of them seems unimportant."
+        f"examples{mean}; bars: standard deviation of the shuffles. Covariates with the same information can replace "
+        "each other; then each of them seems unimportant."
     )
     rows = []
     for one in lost.itertuples():

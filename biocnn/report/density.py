@@ -131,9 +131,9 @@ def _gallery(results: Results, gallery: Gallery, of_classes: dict[str, pd.DataFr
         p = results.mean_prediction(name)
         if p is not None:
             row, numbers = rows[name], [found.loc[name] for found in of_classes.values()]
-            said = ", ".join(f"{one['count']:.1f} of {one['true_count']:.0f}" for one in numbers[:2])
+            shown = ", ".join(f"{one['count']:.1f} of {one['true_count']:.0f}" for one in numbers[:2])
             density = results.task.decide(p, model.postprocess.given())
-            columns.append((f"{short(name, 11)}   {said}", row, density.sum(axis=0)))
+            columns.append((f"{short(name, 11)}   {shown}", row, density.sum(axis=0)))
     if not columns:
         return []
     caption = (

@@ -35,7 +35,7 @@ ABOUT = {
 }
 REMEDIES = {
     "bias": "Bias: the network does not fit what it was trained on. Try a larger network, longer training, less weight "
-    "decay, dropout or augmentation, or inputs that tell more; and look for wrong labels among the training examples.",
+    "decay, dropout or augmentation, or more informative inputs; and look for wrong labels in the training split.",
     "variance": "Variance: the network does not generalise to further examples of the same kind. Try more training "
     "examples, more augmentation, more weight decay or dropout, or a smaller network.",
     "mismatch": "Mismatch: validation examples differ from those trained on. Train on more groups (donors, plates, "
@@ -44,13 +44,13 @@ REMEDIES = {
     "choose fewer settings on it.",
 }
 TOGETHER = (
-    "Variance or mismatch: they cannot be told apart without a train-dev split. Set split: {train_dev: 0.1} and train "
+    "Variance or mismatch: they cannot be separated without a train-dev split. Set split: {train_dev: 0.1} and train "
     "again: a step from training to train-dev examples is variance, one from train-dev to validation is mismatch."
 )
 
 
 def diagnosis(results: Results, settings: Settings, gallery: Gallery) -> Section:
-    """Show the error of each split as a table and a figure, say what limits the network, and sum up reasons."""
+    """Show the error of each split as a table and a figure, state what limits the network, and summarise reasons."""
     section = Section("diagnosis", "Diagnosis")
     metric, rows = _levels(results, settings.metrics.human)
     if "train" not in rows:
@@ -101,7 +101,7 @@ def _verdict(found: list[Step], metric: str) -> Iterator[str]:
     noisy = [step for step in found if step.large and not step.clear]
     if noisy:
         moved = "; ".join(map(_moved, noisy))
-        yield f"Within noise, or too few groups to tell: {moved}. More groups of examples in these splits would tell."
+        yield f"Within noise, or too few groups to decide: {moved}. More groups in these splits would show it."
     for step in found:
         if step.size < 0 and step.clear and step.start.name in SPLITS:
             yield f"{_moved(step).capitalize()}: {NAMES[step.end.name]} are easier."

@@ -173,7 +173,7 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     caption = "Grad-CAM: regions where the last feature maps support the prediction, from 0 (dark) to 1 (bright)."
     if rows > 1:
         caption += (
-            " Correctly predicted images of each class and others in turn, those predicted with most confidence first; "
+            " Correctly predicted images of each class and others in turn, the most confident first; "
             "an image predicted wrongly is shown for the predicted class and for the true one."
         )
     pictures = []

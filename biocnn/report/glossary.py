@@ -1,4 +1,4 @@
-"""What words mean: explanations that the page shows for words in text and for columns of tables."""
+"""Glossary: explanations that the page shows for words in text and for columns of tables."""
 
 import re
 from pathlib import Path
@@ -105,7 +105,7 @@ COLUMNS = {
     "n": "Number of examples.",
     "Epochs": "Number of passes through the training examples.",
     "Best epoch": "The epoch whose weights were kept: the best in the validation split.",
-    "Train loss": "What training minimizes, on the training split, at the best epoch.",
+    "Train loss": "The loss that training minimizes, on the training split, at the best epoch.",
     "Val. loss": "The same on the validation split.",
     "Baseline": "A simple model of the same examples, to compare the network with.",
     "Baseline value": "Metric of the baseline; small: 95% confidence interval.",

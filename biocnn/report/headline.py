@@ -353,5 +353,5 @@ def verdict(results: Results) -> str:
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
     cautions = caution(results), hardest(results, FALL)
     better = "" if cautions[0] or results.parts else comparison(results)
-    told = f"The network {better}." if better else ""
-    return " ".join(filter(None, [*cautions, f"{sentence}." if sentence else "", told, scarce(results)]))
+    claim = f"The network {better}." if better else ""
+    return " ".join(filter(None, [*cautions, f"{sentence}." if sentence else "", claim, scarce(results)]))

@@ -51,7 +51,7 @@ def run_errors(results: Results, metric: str) -> pd.DataFrame:
 
 
 def verdict(found: Trend, split: str) -> str:
-    """Say whether more training examples would help."""
+    """State whether more training examples would help."""
     noise = f" ± {number(found.noise)}" if np.isfinite(found.noise) else ""
     moved = "falls" if found.before >= found.after else "rises"
     step = (
@@ -60,8 +60,8 @@ def verdict(found: Trend, split: str) -> str:
     )
     if not np.isfinite(found.noise):
         return (
-            f"{step}. One run for each share cannot tell this from chance: to see whether more training examples would "
-            "help, set train: {seeds: [1, 2, 3]}."
+            f"{step}. One run for each share cannot separate this from chance: to see whether more training examples "
+            "would help, set train: {seeds: [1, 2, 3]}."
         )
     if found.verdict == "yes":
         gain = min(found.doubling, found.after)
@@ -71,9 +71,7 @@ def verdict(found: Trend, split: str) -> str:
         )
     if found.verdict == "little":
         return f"More training examples of the same kind would help little. {step}."
-    return (
-        f"Whether more training examples would help is unclear. {step}, which is within noise; more seeds would tell."
-    )
+    return f"Whether more training examples would help is unclear. {step}, within noise; more seeds would show it."
 
 
 def curve(errors: pd.DataFrame, split: str, name: str) -> Figure:

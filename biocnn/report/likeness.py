@@ -25,7 +25,7 @@ _NAMES = {
 
 
 def likeness(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
-    """Show how well vectors tell what is alike, and test images with their nearest training images."""
+    """Show how well vectors separate like from unlike images, and test images with their nearest training images."""
     folders = [folder for run in results.runs if (folder := results.folder / "runs" / run / "features").is_dir()]
     if not folders or results.dataset is None:
         return []

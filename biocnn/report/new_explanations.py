@@ -96,8 +96,8 @@ def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | Non
         if row in faults:
             raise faults[row]
         place = rows.index(row)
-        told = {"output": model.outputs[found.output[place]], model.task.predicted: found.probability[place]}
-        return Applied("explanations.csv", [told | {"method": found.method}], [])
+        result = {"output": model.outputs[found.output[place]], model.task.predicted: found.probability[place]}
+        return Applied("explanations.csv", [result | {"method": found.method}], [])
 
     each = [New(place, partial(apply, row)) for row, place in enumerate(new.places)]
     return apply_each(each, "sequences", {}, folder, "skip", checks)

@@ -78,7 +78,7 @@ def _pictured(folder: Path, found: pd.DataFrame, outputs: list[str], gallery: Ga
             axes.set_visible(False)
         line[0].set_ylabel(name)
     what = _one(found)
-    caption = f"New {what}s with what is predicted for them."
+    caption = f"New {what}s with their predictions."
     caption += " Of a bag, the image with most attention is shown." if "bag" in found else ""
     return [gallery.add("new_images", figure, f"New {what}s with their predictions", caption, vector=False)]
 

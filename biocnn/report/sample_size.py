@@ -1,4 +1,4 @@
-"""What is too small a sample to tell much: decided here, and told beside the numbers."""
+"""Samples that are too small for firm conclusions: recognised here, and named beside the numbers."""
 
 import pandas as pd
 

@@ -1,6 +1,6 @@
 """Classes of the bases of sequences: one or several, judged over all bases together.
 
-Most windows of a genome have no base of a class, so that a mean over windows says little.
+Most windows of a genome have no base of a class, so that a mean over windows means little.
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar

@@ -311,7 +311,7 @@ class Training:
         spent, self.clock = now - self.clock, now
         self.progress.seconds += spent
         self.progress.epoch_seconds += spent
-        for line in self.pace.tell(spent, self.total - self.step):
+        for line in self.pace.note(spent, self.total - self.step):
             self.log(line)
 
     def _plan(self) -> list[Tensor]:

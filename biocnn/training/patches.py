@@ -45,7 +45,7 @@ class Cutter(Indexed):
     def _cut(self, row: int, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cut one patch; a smaller image lies at a random position in it, with mirrored margins.
 
-        With margins always at the same end, a network could tell how an image was flipped afterwards.
+        With margins always at the same end, a network could recognise how an image was flipped afterwards.
         """
         x, window, missing = self.x[row], [], []
         for u, n, p in zip(where, x.shape[1:], self.patch, strict=False):

@@ -81,7 +81,7 @@ class Pace:
         if len(self.times) < TIMED and self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def tell(self, seconds: float, left: int) -> list[str]:
+    def note(self, seconds: float, left: int) -> list[str]:
         """Record the time of a step, with ``left`` to go; return log lines with a forecast after ``TIMED`` steps."""
         if len(self.times) == TIMED:
             return []

@@ -19,7 +19,7 @@ from biocnn.tasks import Task
 
 
 def set_targets(task: Task, dataset: Dataset, rows: np.ndarray) -> None:
-    """Set the unit of a task by the targets of these rows, the training split, and for parts these targets themselves."""
+    """Set the unit of a task by the targets of these rows, the training split; for a task with parts, also these."""
     if task.standardised:
         task.set_unit(unit_of(task, dataset, rows))
     if task.facts.parts:

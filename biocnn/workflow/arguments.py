@@ -21,7 +21,7 @@ ARGUMENTS = {
     "gpus": "number of GPUs for each training; 0 trains on CPUs",
     "history": "TSV to write: losses and metrics of each epoch",
     "html": "page to write",
-    "kind": "data to simulate: sequences, nuclei, cells, leukocytes or biopsies",
+    "kind": "data to simulate: sequences, coverage, nuclei, cells, leukocytes or biopsies",
     "manifest": "manifest.json in the folder of an experiment",
     "matches": "TSV to write: true and predicted objects",
     "metrics": "metrics.tsv from `biocnn evaluate`, beside the folder of the runs",

@@ -14,9 +14,9 @@ from typing import Any, TextIO
 from biocnn.workflow.attempts import MEMORY, NODE, STATES, TIME, Attempt, last_attempt, state_of
 from biocnn.workflow.resources import NEEDS
 
-# The log and the step of a failed job on this machine; and what is told of one on any, but not with --quiet rules.
+# The log and the step of a failed job on this machine; and Snakemake's report on one on any, except with --quiet rules.
 FAILED = re.compile(r"^Command '.*attempt (\S+) \d+ \d+ .*?biocnn (\w+) .*' returned non-zero", re.MULTILINE)
-TOLD = re.compile(r"^ *Error in rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
+REPORTED = re.compile(r"^ *Error in rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
 LOG = re.compile(r"^ +log: ([^,\n]+?)(?:, .*)? \(check log", re.MULTILINE)
 MESSAGE = re.compile(r"^ +message: (?!None$)(.+)", re.MULTILINE)
 JOB = re.compile(r"^ +external_jobid: (\d+)", re.MULTILINE)
@@ -61,11 +61,11 @@ class Closing:
 def at_end(text: Callable[[], str], stream: TextIO | None = None) -> None:
     """Print a text, unless it is empty, when this process ends."""
 
-    def tell() -> None:
+    def show() -> None:
         if found := text():
             print(found, file=stream or sys.stdout)
 
-    atexit.register(tell)
+    atexit.register(show)
 
 
 def headlines(products: dict[str, list[str]], tsv: str, page: str, absolute: bool = False) -> str:
@@ -78,7 +78,7 @@ def headlines(products: dict[str, list[str]], tsv: str, page: str, absolute: boo
     tsv, page
         The summary of all experiments: a table, and a page.
     absolute
-        Whether to show absolute paths, because Snakemake works in another folder than it was started in.
+        Whether to show absolute paths, because Snakemake works in another folder than the one it was started in.
     """
     if not Path(tsv).exists():
         return ""
@@ -112,7 +112,7 @@ def failures(logs: Iterable[str], absolute: bool = False, started: float = 0.0) 
     """
     text = "\n".join(map(_text, logs))
     jobs = {log: (step, "") for log, step in FAILED.findall(text)}
-    for step, block in TOLD.findall(text):
+    for step, block in REPORTED.findall(text):
         if log := LOG.search(block):
             jobs[log[1]] = (step, block)
     found = list(filter(None, (_failure(step, log, block, absolute, started) for log, (step, block) in jobs.items())))
@@ -137,10 +137,10 @@ def _failure(step: str, log: str, block: str, absolute: bool, started: float) ->
         return ""
     lines = text.rstrip().splitlines()
     starts = [i for i, line in enumerate(lines) if re.match(r"biocnn \w+: ", line)]
-    told = lines[starts[-1] :] if starts else [] if cause else [f"biocnn: {step} failed without a message"]
-    told += [] if starts else lines[-TAIL:] if lines else [refused[1]] if refused else []
+    message = lines[starts[-1] :] if starts else [] if cause else [f"biocnn: {step} failed without a message"]
+    message += [] if starts else lines[-TAIL:] if lines else [refused[1]] if refused else []
     seen = str(attempt.path) if attempt and not Path(log).exists() else log
-    return "\n".join([f"{_seen(seen, absolute)}:", *told, *(_remedy(step, cause, attempt) if cause else ())])
+    return "\n".join([f"{_seen(seen, absolute)}:", *message, *(_remedy(step, cause, attempt) if cause else ())])
 
 
 def _remedy(step: str, cause: str, attempt: Attempt | None) -> list[str]:

@@ -209,7 +209,7 @@ def download(url: str, part: Path, *, checked: bool = False) -> None:
     """
     mark = part.with_name(part.name + ".of")
     for _ in range(ATTEMPTS):
-        if _go_on(url, part, mark, checked):
+        if _attempt(url, part, mark, checked):
             mark.unlink(missing_ok=True)
             return
     size = part.stat().st_size if part.exists() else 0
@@ -218,7 +218,7 @@ def download(url: str, part: Path, *, checked: bool = False) -> None:
     )
 
 
-def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
+def _attempt(url: str, part: Path, mark: Path, checked: bool) -> bool:
     """Make one attempt; return whether the file is complete."""
     version, have = _version_of(url, mark), part.stat().st_size if part.exists() else 0
     if have and not (version or checked):
@@ -248,8 +248,8 @@ def _go_on(url: str, part: Path, mark: Path, checked: bool) -> bool:
         if first not in (0, have):  # not the range that was requested
             part.unlink(missing_ok=True)
             return False
-        told = total is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked"
-        if not (told or checked):
+        ends = total is not None or response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if not (ends or checked):
             raise InputError(
                 f"{url}: the server does not report the length of the file, and no checksum is known: a complete "
                 "download cannot be verified",
@@ -273,7 +273,7 @@ def _extent(response: HTTPResponse) -> tuple[int, int | None]:
 
 
 def _version_of(url: str, mark: Path) -> str | None:
-    """Return the version of the partial file, with which the server tells whether the file has changed."""
+    """Return the version of the partial file, by which the server detects whether the file has changed."""
     lines = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
     return lines[1] if len(lines) == 2 and lines[0] == url else None
 

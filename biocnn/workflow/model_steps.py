@@ -60,7 +60,7 @@ def _predict_stored(models: list[Path], data: Path, out: Path, given: dict[str, 
 def features(
     model: Path, data: Path, out: Path, *, config: Path | None = None, data_root: Path = Path(), trust: str = ""
 ) -> None:
-    """Write the vectors of all examples of DATA before the last layer of MODEL, and how well they tell what is alike.
+    """Write the vectors of all examples of DATA before the last layer of MODEL, and metrics of likeness.
 
     MODEL may have been trained on other data; CONFIG and TRUST as in `biocnn predict`.
     """
@@ -84,7 +84,7 @@ def explain(
     DATA are new sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence) or images (a folder,
     a file, an .npz file; a table with the column image), with COVARIATES, a table of those of the images, if the model
     takes any. Or it is the folder of a stored data set, from `biocnn dataset`: then the first model, with predictions
-    beside it and beside the others, is explained by its test split, with motifs, as CONFIG, an experiment, says.
+    beside it and beside the others, is explained by its test split, with motifs, as CONFIG, an experiment, determines.
 
     TRUST as in `biocnn predict`.
     """

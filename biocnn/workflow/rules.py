@@ -23,7 +23,7 @@ class Workflow(Invocation):
 
     def __init__(self, config: dict[str, Any], base: Path, begins: bool = True) -> None:
         super().__init__(config, base, begins)
-        # One process per GPU; torchrun tells each process its GPU.
+        # One process per GPU; torchrun assigns each process its GPU.
         # The command, not `-m biocnn.workflow.cli`, which would let files of the working folder shadow packages.
         several = f"torchrun --standalone --nproc-per-node={self.gpus} --no-python biocnn"
         self.train_command = several.split() if self.gpus > 1 else ["biocnn"]
@@ -189,7 +189,7 @@ class Workflow(Invocation):
         return f"{GENOMES}/{genome_name(experiment.contents, path)}"
 
     def products(self) -> dict[str, list[str]]:
-        """Return what a user looks at first, by experiment: the report, and what was made of new data."""
+        """Return what a user looks at first, by experiment: the report, and results for new data."""
         found = {}
         for name in self.names:
             of = SimpleNamespace(experiment=name)

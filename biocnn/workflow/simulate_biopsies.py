@@ -1,4 +1,4 @@
-"""Simulated photographs of single nuclei and what is known about each, reproducible from a seed."""
+"""Simulated photographs of single nuclei with covariates, reproducible from a seed."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ SIDE, PATIENTS, VIEWS = 32, 101, 10  # of images, patients, images of each; the 
 
 
 def simulate_biopsies(folder: str | Path, seed: int) -> None:
-    """Write photographs of single nuclei at different magnifications, and a table of what is known about each.
+    """Write photographs of single nuclei at different magnifications, and a table with covariates of each.
 
     A nucleus is normal (about 7 um wide) or enlarged (10 um), but 20- to 60-fold magnification makes either look small
-    or large: only image and magnification together tell. ``table.csv`` has 1,000 images of 32 x 32 pixels of 100
-    patients (image, label, group = patient), with the magnification, and with two columns that tell nothing: the age,
+    or large: only image and magnification together show it. ``table.csv`` has 1,000 images of 32 x 32 pixels of 100
+    patients (image, label, group = patient), with the magnification, and with two columns without information: the age,
     missing for some, and the stain, which changes how dark a nucleus is. ``new/`` and ``new.csv`` hold 10 images
     without label.
 

@@ -62,7 +62,7 @@ def test_without_training_metrics_there_is_no_chapter(tmp_path):
 def test_noise_and_small_samples_are_stated(tmp_path):
     found = words(section(tmp_path, (0.05, None, 0.10, 0.15), noise=0.2, n=9))
     assert "No step from one split to the next is both large and larger than its noise" in found
-    assert "Within noise, or too few groups to tell: the error rises by .050 ± .200, from .000 (no error) to" in found
+    assert "Within noise, or too few groups to decide: the error rises by .050 ± .200, from .000 (no error) to" in found
     assert "from .100 (validation examples) to .150 (test examples)" in found
     assert "Small samples: 9 sampled training examples, 9 validation examples, 9 test examples." in found
 

@@ -51,5 +51,5 @@ def write_geojson(path: Path, shapes: Sequence[Shape], outputs: Sequence[str], k
 
 
 def _closed(ring: np.ndarray) -> list[list[float]]:
-    """Return a ring whose last point is its first one; outer rings have the orientation that RFC 7946 asks for."""
+    """Return a ring whose last point is its first one; outer rings have the orientation that RFC 7946 requires."""
     return [*ring.tolist(), ring[0].tolist()]

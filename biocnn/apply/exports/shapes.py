@@ -1,4 +1,4 @@
-"""Outlines of objects with what is known of them, independent of file formats."""
+"""Outlines of objects and their properties, independent of file formats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

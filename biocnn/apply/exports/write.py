@@ -1,4 +1,4 @@
-"""Outlines in the formats that an experiment asks for."""
+"""Outlines in the formats that an experiment requests."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures and outlines of the objects of an image, while their numbers are at hand."""
+"""Pictures and outlines of the objects of an image, while their numbers are available."""
 
 import logging
 from collections.abc import Sequence

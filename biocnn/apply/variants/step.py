@@ -250,9 +250,9 @@ def _named(fields: Sequence[Sequence[str]], alleles: Alleles, i: int) -> str:
 def _provenance(models: Sequence[Model], genome: Genome, asked: Variants, seed: int, prefix: str) -> dict[str, str]:
     """Return header lines on how the file was made; without paths, since files are moved."""
     files = ",".join(f"{'/'.join(m.path.parts[-2:])}(sha256 {sha256(m.path)[:12]})" for m in models)
-    told = {key: getattr(asked, key) for key in option_fields(Variants) if key != "maps"}
-    told |= {"offsets": tuple(asked.offsets), "seed": seed}
-    values = " ".join(f"{key}={value}" for key, value in told.items())
+    recorded = {key: getattr(asked, key) for key in option_fields(Variants) if key != "maps"}
+    recorded |= {"offsets": tuple(asked.offsets), "seed": seed}
+    values = " ".join(f"{key}={value}" for key, value in recorded.items())
     return {
         "biocnn_variantsVersion": biocnn.__version__,
         "biocnn_variantsCommand": f"prefix={prefix} models={files} genome={Path(genome.source).name} {values}",

@@ -1,4 +1,4 @@
-"""`biocnn start`: inspect files, recognise what they are for, ask what they do not tell, and write an experiment."""
+"""`biocnn start`: inspect files, recognise their purpose, ask for what they do not state, and write an experiment."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from biocnn.tasks.facts import Facts
 
 log = logging.getLogger("biocnn")
-GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # names that tell little
+GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # uninformative names
 MOST = 10  # files without a use that are listed
 UNUSED = {"images": "not used; name a folder of new images new_photos, for example, or set apply: {images: FOLDER}"}
 NOTHING = (
@@ -27,7 +27,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     """Write NAME.yaml into the current folder: an experiment for these files and folders, and how to run it.
 
     Without FILES, the current folder is inspected. The data are read as by `biocnn check`; questions are only about
-    what they do not tell.
+    what they do not state.
     """
     from biocnn.core.files import atomic
     from biocnn.workflow.naming import check_name
@@ -41,14 +41,16 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     items = list(look([_seen(path) for path in files] or entries_of(Path())))
     proposals = {one.words: one for one in propose(items)}
     if not proposals:
-        told = "; ".join(f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items) or "no files"
-        raise InputError(f"nothing that can be learned from ({told})", NOTHING)
+        listed = (
+            "; ".join(f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items) or "no files"
+        )
+        raise InputError(f"nothing that can be learned from ({listed})", NOTHING)
     words = dict.fromkeys(proposals, "")
     proposal = proposals[ask.choose("What is to be predicted?", words) if len(words) > 1 else next(iter(words))]
     out = Path(f"{name or _name(proposal.data[0])}.yaml")
     check_name(out.stem, out)
     if out.exists():
-        raise InputError(f"{out}: exists already", "choose another name: --name NAME")
+        raise InputError(f"{out}: already exists", "choose another name: --name NAME")
     for item in proposal.used:
         log.info("%s: %s", item.path, item.kind)
     draft = settle(proposal, ask)
@@ -57,7 +59,10 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     left[MOST:] = [f"... and {len(left) - MOST} more files"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
     head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]
-    head += ["Not set here is what follows from the data, such as the network; docs/input.md lists all settings.", ""]
+    head += [
+        "Settings that follow from the data, such as the network, are left out; docs/input.md lists all settings.",
+        "",
+    ]
     head += ["What was read:", *(f"  {line}" for line in [*read, *left])]
     head += ["", "Assumed:", *(f"  {line}" for line in ask.assumed)] if ask.assumed else []
     with atomic(out) as path:

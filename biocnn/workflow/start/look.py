@@ -1,4 +1,4 @@
-"""What files and folders are, by their content; read by the functions that the data readers use."""
+"""Recognise files and folders by their content, with the functions that the data readers use."""
 
 import json
 import re
@@ -48,7 +48,7 @@ class Item:
 
 
 def look(paths: Iterable[Path], deep: int = DEEP) -> Iterator[Item]:
-    """Yield what is at these paths; a folder that is not data itself is searched."""
+    """Yield the items at these paths; a folder that is not data itself is searched."""
     for path in paths:
         if not exists(path):
             raise InputError(f"{path}: no such file or folder", "check the path")

@@ -1,4 +1,4 @@
-"""Which data reader suits what was found: proposals for the section data of an experiment."""
+"""Proposals for the section data of an experiment: data readers that suit what was found."""
 
 import re
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ GROUPS = r"patient|donor|subject|animal|mouse|case|slide|plate|well|batch"
 
 @dataclass
 class Proposal:
-    """A way to use what was found.
+    """A way to use the items found.
 
-    ``words`` describe it; ``data`` are sections data, of which the first that can be read is meant; ``more`` are other
-    sections; ``used`` is what it uses; ``notes`` are comments by key.
+    ``words`` describe it; ``data`` are sections data, the first of which that can be read is used; ``more`` are other
+    sections; ``used`` are the items that it uses; ``notes`` are comments by key.
     """
 
     words: str
@@ -76,8 +76,8 @@ def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     positives = peaks[0].path if len(peaks) == 1 else {_word(item): item.path for item in peaks}
     data = {"name": "Intervals", **common, "positives": positives, "window": 101}
     words = f"whether a window of the genome is in {' and '.join(item.path.name for item in peaks)}"
-    told = notes | {"data.positives": "an output for each file"} if len(peaks) > 1 else notes
-    yield Proposal(words, [data], [*used, *peaks], more, told)
+    comments = notes | {"data.positives": "an output for each file"} if len(peaks) > 1 else notes
+    yield Proposal(words, [data], [*used, *peaks], more, comments)
 
 
 def _tracks(of: dict[str, list[Item]]) -> Iterator[Proposal]:

@@ -6,7 +6,7 @@ from biocnn.core.errors import InputError
 
 
 class Questions:
-    """Asks what files do not tell.
+    """Asks for what files do not state.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Questions:
                 return given
             if given.isdecimal() and 0 < int(given) <= len(names):
                 return names[int(given) - 1]
-            print(f"{given!r} is none of these")
+            print(f"{given!r} is not one of these")
 
     def numbers(self, question: str, many: int) -> list[float]:
         """Return positive numbers, or none if these are not known."""

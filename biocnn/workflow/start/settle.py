@@ -1,4 +1,4 @@
-"""Read the data as `biocnn check` does, and settle what is left open: by what was read, by an answer, or by default."""
+"""Read the data as `biocnn check` does, and settle open settings: by the data, by an answer, or by default."""
 
 import re
 import tempfile
@@ -24,7 +24,7 @@ from biocnn.workflow.start.text import yaml_of
 
 FEW = 10  # groups, below which folds use the data better than one split
 FOLDS = 5
-BLOCKS = 20  # about this many blocks of a genome with too few contigs
+BLOCKS = 20  # number of blocks, about, of a genome with too few contigs
 # Settings that let a reader accept what it refuses, and what they mean.
 LENIENT = {
     "unknown_contigs": ("skip", "leave out intervals on contigs that the genome lacks"),
@@ -36,7 +36,7 @@ LENIENT = {
 
 @dataclass
 class Draft:
-    """An experiment being written: its sections, comments by dotted key, the data as read, and what was noted then."""
+    """An experiment being written: its sections, comments by dotted key, the data as read, and checks of them."""
 
     sections: dict[str, Any]
     notes: dict[str, str]
@@ -73,7 +73,7 @@ def settle(proposal: Proposal, ask: Questions) -> Draft:
 
 
 def _read_any(proposal: Proposal, ask: Questions) -> Draft:
-    """Read the data in the first way that is possible; what a reader would only do if asked comes last."""
+    """Read the data in the first way that is possible; changes that a reader makes only on request come last."""
     faults: list[InputError] = []
     keys = [(data, key) for data in proposal.data for key in LENIENT if key in _settings_of(data)]
     for data, key in [*((data, "") for data in proposal.data), *keys]:
@@ -118,13 +118,13 @@ def _groups(draft: Draft, ask: Questions) -> bool:
     pieces = of_examples(examples)
     if columns and "table" in data:
         options = {c: f"{examples[c].nunique()} different values" for c in columns} | {"none": "all are independent"}
-        chosen = ask.choose("Which column names what belongs together, such as a patient?", options)
+        chosen = ask.choose("Which column names units that belong together, such as patients?", options)
         draft.notes["data.group"] = "column that a split never cuts"
     elif pieces and "table" not in data:
-        told = f"Names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
+        noted = f"Names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
         options = {pieces.pattern: "keep pieces of one together", "none": "all are independent"}
-        chosen = ask.choose(f"{told}. What must a split not cut?", options)
-        draft.notes["data.group"] = f"part of the name that a split never cuts. {told}"
+        chosen = ask.choose(f"{noted}. What must a split not cut?", options)
+        draft.notes["data.group"] = f"part of the name that a split never cuts. {noted}"
     else:
         return False
     if chosen != "none":

@@ -68,7 +68,7 @@ def _outputs(code: str, space: dict[str, Any]) -> Iterator[dict[str, Any]]:
         data = {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": "<Figure>"}
         yield {"output_type": "display_data", "metadata": {}, "data": data}
     if value is not None:
-        temporary = rf"{re.escape(tempfile.gettempdir())}/(?:[\w.-]+/)*"  # where a model is that was not saved
+        temporary = rf"{re.escape(tempfile.gettempdir())}/(?:[\w.-]+/)*"  # where an unsaved model is
         html = re.sub(temporary, ".../", value._repr_html_()) if hasattr(value, "_repr_html_") else None
         data = ({"text/html": html} if html else {}) | {"text/plain": repr(value)}
         yield {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}

@@ -97,7 +97,7 @@ def test_optional_parts_are_filled_in() -> None:
         ({"kind": None, "task": None}, ["kind: field required", "task: field required"]),
         ({"task": None, "outputs": None, "alphabet": "DNA"}, ["task: field required", "outputs", "alphabet", "'DNA'"]),
         ({"window": 7, "id": ["a", "a", "b"]}, ["window is 7", "duplicate id 'a'"]),
-        ({"out_channels": 2}, ["out_channels is 2, but 1 outputs need 1", "y: shape (3, 1)"]),
+        ({"out_channels": 2}, ["out_channels is 2, not 1, for 1 output", "y: shape (3, 1)"]),
         (
             {"task": "binary", "outputs": ["a", "a"], "out_channels": 2},
             ["two outputs have one name", "multilabel"],

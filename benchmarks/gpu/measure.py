@@ -21,7 +21,7 @@ def size(full: int, small: int) -> int:
     return small if REHEARSAL else full
 
 
-def tell(**found: Any) -> None:
+def emit(**found: Any) -> None:
     """Print a line of results at once, so that it survives a later failure."""
     print(json.dumps(found), flush=True)
 
@@ -55,10 +55,10 @@ def compare(row: str, sides: dict[str, Callable[[], float]], rounds: int = 3) ->
             if side in failed:
                 continue
             try:
-                tell(row=row, side=side, round=number, rate=rate())
+                emit(row=row, side=side, round=number, rate=rate())
             except Exception as error:
                 failed.add(side)
-                tell(row=row, side=side, **why(error))
+                emit(row=row, side=side, **why(error))
 
 
 def product_rate(kind: torch.dtype = torch.bfloat16) -> float:

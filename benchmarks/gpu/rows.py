@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from benchmarks.gpu.measure import DEVICE, REHEARSAL, clock, compare, idle, product_rate, size, tell, timed, why
+from benchmarks.gpu.measure import DEVICE, REHEARSAL, clock, compare, emit, idle, product_rate, size, timed, why
 from benchmarks.gpu.peers import basic_unet, training
 from benchmarks.plain import Conv5, DeepBind, ResNet18
 from biocnn.apply.variants.scoring import Ensemble
@@ -135,20 +135,20 @@ def train_row(
     batch = train["batch_size"]
     steps = train.get("steps_per_epoch") or -(-len(dataset.rows("train")) // batch)
     examples = len(dataset.rows("train")) if "steps_per_epoch" not in train else steps * batch
-    tell(row=name, side="biocnn", first=examples / epoch(), precision=seen["precision"], seconds=seen["seconds"])
+    emit(row=name, side="biocnn", first=examples / epoch(), precision=seen["precision"], seconds=seen["seconds"])
     each = summary(seen["network"].cpu(), shape).multiply_adds
     kind = torch.bfloat16 if seen["precision"] == "bfloat16" else torch.float32
     rates = {"bfloat16": product_rate(), seen["precision"]: product_rate(kind)}
-    tell(row=name, multiply_adds=each, product_rates=rates)
+    emit(row=name, multiply_adds=each, product_rates=rates)
     sides: dict[str, Callable[[], float]] = {"biocnn": lambda: examples / epoch()}
     for side, make in peers.items():
         try:
             sides[side] = training(make(), *data, loss, batch, size(min(steps, 60), 2), seen["precision"])
         except Exception as error:
-            tell(row=name, side=side, **why(error))
+            emit(row=name, side=side, **why(error))
     compare(name, sides)
-    tell(row=name, achieved=3 * each * examples / statistics.median(seen["seconds"][1:]), product_rates=rates)
-    tell(row=name, **idle(epoch))
+    emit(row=name, achieved=3 * each * examples / statistics.median(seen["seconds"][1:]), product_rates=rates)
+    emit(row=name, **idle(epoch))
 
 
 def deepbind(folder: Path) -> None:
@@ -248,7 +248,7 @@ def unet_inference(folder: Path) -> None:
 
     ours()  # warm-up; both sides run once before they are compared
     compare("unet_inference", {"biocnn": ours, "MONAI sliding window": monai})
-    tell(row="unet_inference", precision=model.precision, **idle(lambda: image.size / ours()))
+    emit(row="unet_inference", precision=model.precision, **idle(lambda: image.size / ours()))
 
 
 def mutagenesis(folder: Path) -> None:
@@ -278,7 +278,7 @@ def mutagenesis(folder: Path) -> None:
 
     ours(), plain()  # warm-up
     compare("mutagenesis", {"biocnn": ours, "every mutant": plain})
-    tell(row="mutagenesis", **idle(lambda: 3 * codes.size / ours()))
+    emit(row="mutagenesis", **idle(lambda: 3 * codes.size / ours()))
 
 
 def variants(folder: Path) -> None:
@@ -304,7 +304,7 @@ def variants(folder: Path) -> None:
 
     ours(), plain()  # warm-up
     compare("variants", {"biocnn": ours, "plain torch": plain})
-    tell(row="variants", **idle(lambda: number / ours()))
+    emit(row="variants", **idle(lambda: number / ours()))
 
 
 def scan(folder: Path) -> None:
@@ -331,7 +331,7 @@ def scan(folder: Path) -> None:
 
     ours(), plain()  # warm-up
     compare("scan", {"biocnn": ours, "window by window": plain})
-    tell(row="scan", **idle(lambda: length / 10 / ours()))
+    emit(row="scan", **idle(lambda: length / 10 / ours()))
 
 
 def written(folder: Path, section: dict[str, Any], facts: dict[str, Any]) -> Model:
@@ -382,8 +382,8 @@ def main() -> None:
             NAMED[sys.argv[1]](Path(folder))
         except Exception as error:
             traceback.print_exc()
-            tell(row=sys.argv[1], failed=f"{type(error).__name__}: {error}"[:300])
-    tell(row=sys.argv[1], wall=clock() - began)
+            emit(row=sys.argv[1], failed=f"{type(error).__name__}: {error}"[:300])
+    emit(row=sys.argv[1], wall=clock() - began)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from biocnn.config.experiment import KEYS, Experiment, settings_of
 from biocnn.config.experiment_file import read_value, read_yaml
 from biocnn.core.errors import Collector, InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.core.text import read_cells, read_lines
 from biocnn.core.wording import shown
 
@@ -107,7 +108,7 @@ def _rows(path: str, collector: Collector) -> Iterator[Row]:
         with collector:
             if len(given) > len(header):
                 raise InputError(
-                    f"{path} line {number}: {len(given)} cells, but {len(header)} columns",
+                    f"{path} line {number}: {plural(len(given), 'cell')}, but {plural(len(header), 'column')}",
                     "in a .csv file, write lists in quotes; check the separators",
                 )
         filled = {key: value for key, value in zip(header, given, strict=False) if value}

@@ -5,6 +5,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.box_files import CORNERS, BoxFile
 from biocnn.data.labels import shown
 from biocnn.metrics.boxes import box_iou
@@ -46,7 +47,7 @@ def clean(file: BoxFile, boxes: pd.DataFrame, examples: pd.DataFrame, checks: Ch
     def record(outcome: str, reason: str, which: np.ndarray, severity: str = "repaired") -> None:
         checks.add(source, outcome, reason, which.sum(), "".join(boxes["where"][which][:1]))
         for name, number in boxes["id"][which].value_counts(sort=False).items():
-            checks.find(reason, severity, name, f"{number} box" + "es" * (number > 1))
+            checks.find(reason, severity, name, plural(number, "box"))
 
     if file.relative:
         corners = corners * np.tile(sizes, 2)
@@ -90,7 +91,7 @@ def _note_origin(corners: np.ndarray, sizes: np.ndarray, origin: int, checks: Ch
     """Note corners that seem to be counted from 1 instead of 0, or from 0 instead of 1."""
     starts, ends = corners[:, :2], corners[:, 2:]
     if origin == 0 and (starts >= 1).all() and (corners % 1 == 0).all() and (ends >= sizes).any():
-        remedy = "then set data.origin: 1, or correct the file of COCO"
+        remedy = "then set data.origin: 1, or correct the COCO file"
         reason = f"boxes that start at 1, none at 0: are pixels counted from 1? {remedy}"
         checks.add(source, "note", reason, (starts == 1).any(axis=1).sum())
     if origin == 1:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from biocnn.core.errors import Collector, InputError, all_faults, nearest
 from biocnn.core.files import check_file
+from biocnn.core.plurals import plural
 from biocnn.core.text import read_lines
 from biocnn.data.image_pairs import check_columns, check_rows, read_rows
 from biocnn.data.labels import shown
@@ -258,7 +259,7 @@ def _boxes(found: list[tuple], source: Path) -> pd.DataFrame:
     wrong = ~np.isfinite(boxes[CORNERS].to_numpy(np.float64)).all(axis=1)
     if wrong.any():
         raise InputError(
-            f"{source}: {wrong.sum()} boxes with coordinates that are not finite: {shown(boxes['where'][wrong])}",
+            f"{source}: {plural(wrong.sum(), 'box')} with infinite coordinates: {shown(boxes['where'][wrong])}",
             "correct or remove them",
         )
     return boxes
@@ -281,7 +282,7 @@ def located(file: BoxFile, images: pd.DataFrame, base: Path, source: str) -> Box
     """
     if (again := images["image"].duplicated()).any():
         raise InputError(
-            f"{source}: {again.sum()} images are listed more than once: {shown(images['image'][again])}",
+            f"{source}: {plural(again.sum(), 'image')} listed more than once: {shown(images['image'][again])}",
             "list each image once: in two splits, what is learned from one would be tested with the same",
         )
     place = places(file, images["image"].tolist(), base, source)
@@ -333,7 +334,7 @@ def _numbers(cells: pd.DataFrame, table: Path) -> pd.DataFrame:
         row, column = np.argwhere(wrong)[0]
         raise InputError(
             f"{table} line {cells.index[row]}: {cells.columns[column]} is {cells.iat[row, column]!r} "
-            f"({wrong.any(axis=1).sum()} such rows)",
+            f"({plural(wrong.any(axis=1).sum(), 'such row')})",
             f"give pixels as numbers{', a radius above 0,' * ('radius' in numbers)} or leave all coordinates empty for "
             "an image without objects",
         )
@@ -348,7 +349,7 @@ def _refuse_several(rows: pd.DataFrame, columns: list[str], table: Path) -> None
         if len(several):
             leak = ": what is learned from one would be tested with the same" if column == "split" else ""
             raise InputError(
-                f"{table}: {len(several)} images are in more than one {column}{leak}: "
+                f"{table}: {plural(len(several), 'image')} in more than one {column}{leak}: "
                 + shown(f"{name} ({', '.join(found)})" for name, found in several.items()),
                 f"give all rows of an image the same {column}",
             )

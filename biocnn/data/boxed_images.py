@@ -12,6 +12,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import exists
+from biocnn.core.plurals import plural
 from biocnn.core.ranges import Positive
 from biocnn.data.box_doctor import clean, refuse_sizes
 from biocnn.data.box_files import CORNERS, BoxFile, from_coco, from_table, from_voc, from_yolo, located, places
@@ -128,7 +129,7 @@ class BoxedImages(ImageReader):
         keep = not_constant(seen, self.constant, checks, source)
         rows, seen = rows[keep].reset_index(drop=True), list(compress(seen, keep))
         shared = common_facts(seen, self.channels, self.spacing, self.normalise, checks, source)
-        facts = _facts(outputs, f"boxes of {len(outputs)} classes", shared)
+        facts = _facts(outputs, f"boxes of {plural(len(outputs), 'class')}", shared)
         examples = with_sizes(rows, seen, shared, checks, source)
         boxes = clean(file, boxes[boxes["image"].isin(rows["image"])], examples, checks, source)
         examine(examples, seen, checks, source)

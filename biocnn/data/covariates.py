@@ -9,6 +9,7 @@ from pandas.api.types import is_numeric_dtype
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.io.tables import MISSING
 from biocnn.tasks.facts import Covariate
 
@@ -98,14 +99,15 @@ def _column(cells: pd.Series, name: str, source: str) -> pd.Series:
     if 2 * wrong.sum() < known.notna().sum():  # so that a faulty number is an error, and does not make them words
         for place in wrong.index[wrong][:1]:
             raise InputError(
-                f"{source} {place}: {name} is {cells[place]!r}, not a finite number ({wrong.sum()} such cells)",
+                f"{source} {place}: {name} is {cells[place]!r}, not a finite number "
+                f"({plural(wrong.sum(), 'such cell')})",
                 "correct it, or leave the cell empty; for categories write words in all cells",
             )
         return numbers.astype(np.float64)
     commas = known[known.str.fullmatch(_COMMA, na=False)]
     if 2 * len(commas) >= known.notna().sum():
         place, cell = commas.index[0], commas.iloc[0]
-        message = f"{source} {place}: {name} is {cell!r}, a number with a comma ({len(commas)} such cells)"
+        message = f"{source} {place}: {name} is {cell!r}, a number with a comma ({plural(len(commas), 'such cell')})"
         raise InputError(message, f"write decimal points: {cell.replace(',', '.')}")
     if len(values) > MOST_LEVELS:
         raise InputError(f"{what} has {len(values)} different words", f"at most {MOST_LEVELS}; is it a name or an id?")

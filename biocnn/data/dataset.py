@@ -13,6 +13,7 @@ import pandas as pd
 from biocnn.core.cards import card, line, some
 from biocnn.core.errors import InputError
 from biocnn.core.files import TemporaryFolder, as_path, atomic, check_file, read_json
+from biocnn.core.plurals import plural
 from biocnn.data import leakage, splits
 from biocnn.data.covariates import PREFIX, encode_covariates
 from biocnn.data.from_arrays import write_arrays
@@ -77,7 +78,7 @@ class Dataset:
         for name in ("x", "y", "labels", "classes", "second"):
             stored = getattr(self, name)
             if stored is not None and len(stored) != len(self.examples):
-                counts = f"{len(self.examples)} rows, but {name}.npy has {len(stored)} arrays"
+                counts = f"{plural(len(self.examples), 'row')}, but {name}.npy has {plural(len(stored), 'array')}"
                 raise InputError(f"{folder / 'examples.tsv'}: {counts}", REMEDY)
 
     @property

@@ -15,6 +15,7 @@ from biocnn.config.registry import resolve as resolve_name
 from biocnn.config.schema import Chosen, check, own_settings
 from biocnn.config.settings import Settings, Train
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.whole_decisions import SHALLOW, Choice, decide_whole, widths
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts
@@ -248,7 +249,7 @@ def _anchors(facts: Facts, stem: str) -> Decision:
 def _head(facts: Facts, width: int) -> Decision:
     number = facts.objects.number
     many = number >= MANY_BOXES
-    reason = f"{'as in' if many else 'a quarter of'} the original, for {number:,} training boxes"
+    reason = f"{'as in' if many else 'a quarter of'} the original, for {plural(number, 'training box')}"
     return Decision(value=width if many else width // 4, reason=reason)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.data.appearance import SATURATED, contradicting, minority_polarity, outliers, unusual
 from biocnn.data.duplicates import alike
 from biocnn.data.image_sets import Seen
@@ -115,10 +116,10 @@ def _of_masks(seen: list[Seen], code: MaskCode) -> Iterator[tuple]:
     full = [f"{m.share:.1%} of the pixels" if m.share >= _FULL else "" for m in masks]
     yield "masks that are all foreground", "look", full
     what = "objects" if code.objects else "specks"
-    tiny = [f"{m.tiny} {what}" if m.tiny else "" for m in masks]
+    tiny = [plural(m.tiny, what.removesuffix("s")) if m.tiny else "" for m in masks]
     yield f"{what} of {TINY} pixels or fewer", "look", tiny, sum(m.tiny for m in masks)
     if code.objects:
-        torn = [f"{m.torn} of {m.ids} objects" if m.torn else "" for m in masks]
+        torn = [f"{m.torn} of {plural(m.ids, 'object')}" if m.torn else "" for m in masks]
         yield "objects in more than one piece, kept unchanged", "look", torn, sum(m.torn for m in masks)
     opposed = contradicting(np.array([s.appearance.agreement for s in seen]))
     details = [
@@ -262,7 +263,7 @@ def write_findings(raw: Raw, checks: Checks, folder: Path) -> None:
         Checks after reading them.
     folder
         Created. thumbnails.npz has ``ids``, ``images`` (N, SIDE, SIDE, 3), white around the image, and ``masks``
-        (N, SIDE, SIDE), 0 or 1; both uint8. Volumes are shown by their middle slice. If truth is boxes in planes,
+        (N, SIDE, SIDE), 0 or 1; both uint8. Volumes are shown by their middle slice. If targets are boxes in planes,
         ``boxes`` (M, 6), float32, has the number of the thumbnail, the label, and the corners in its pixels.
     """
     folder.mkdir(parents=True)

@@ -16,6 +16,7 @@ from biocnn.config.schema import build
 from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.covariates import PREFIX
 from biocnn.data.raw import Raw
 from biocnn.io.meme import read_meme
@@ -103,7 +104,7 @@ def _of_table(examples: pd.DataFrame) -> Iterator[str]:
     if "id" in examples:
         twice = [name for name, number in Counter(examples["id"].astype(str)).items() if number > 1]
         if twice:
-            yield f"examples: duplicate id {twice[0]!r} ({len(twice)} such ids)"
+            yield f"examples: duplicate id {twice[0]!r} ({plural(len(twice), 'such id')})"
 
 
 def _of_vectors(raw: Raw, task: Task) -> Iterator[str]:

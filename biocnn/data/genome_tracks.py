@@ -10,6 +10,7 @@ import numpy as np
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.raw import Raw
 from biocnn.data.tiles import Tiles, Tiling
 from biocnn.io.bigwig import read_values
@@ -209,7 +210,7 @@ class _Tracks:
         if negative and wanted == "log1p":
             output, number = next(iter(negative.items()))
             raise InputError(
-                f"{self.files[output]}: {number:,} values of {output} are negative", "set data.scale: none, or auto"
+                f"{self.files[output]}: {plural(number, 'negative value')} of {output}", "set data.scale: none, or auto"
             )
         scale = "none" if negative else "log1p" if wanted == "auto" else wanted
         checks.add("data.tracks", "note", f"tracks learned on scale {scale}", len(self.files))

@@ -11,6 +11,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, close, nearest
 from biocnn.core.files import exists
+from biocnn.core.plurals import plural
 from biocnn.core.text import read_cells, read_lines
 from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.io.image_paths import members, stem, unique_ids
@@ -107,7 +108,7 @@ def read_rows(table: Path, files: Sequence[str] = ("image",)) -> pd.DataFrame:
     for (line, _), row in zip(numbered[1:], cells, strict=True):
         if len(row) != len(header):
             raise InputError(
-                f"{table} line {line}: {len(row)} cells, but {len(header)} columns in the first line",
+                f"{table} line {line}: {plural(len(row), 'cell')}, but {plural(len(header), 'column')} in line 1",
                 "fill the row, or quote cells that contain a comma",
             )
     lines = [line for line, _ in numbered[1:]]
@@ -186,7 +187,7 @@ def pair_folders(
             checks.add(mine[both[0]].parent.name, "dropped", f"{what} without {lacks}", len(alone), *alone[:1])
         elif alone:
             raise InputError(
-                f"{len(alone)} of {len(mine)} {what}s have no {lacks} in {folder}: {_three(alone)}",
+                f"no {lacks} in {folder} for {len(alone)} of {plural(len(mine), what)}: {_three(alone)}",
                 f"give each image and its {other} the same name (rule tried: {rule}), or {_TABLE}{other}",
             )
     base = Path(os.path.commonpath([images, others]))

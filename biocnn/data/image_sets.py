@@ -11,6 +11,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import Collector, InputError, all_faults, nearest
+from biocnn.core.plurals import plural
 from biocnn.data.appearance import Appearance, measure_appearance
 from biocnn.data.survey import MaskSeen
 from biocnn.io.channels import GREY, by_name, match_channels
@@ -153,7 +154,7 @@ def common_facts(
     checks.add(source, "note", "one of several channels is constant", sum(s.flat_channel for s in seen))
     dims = check_dimensions(seen)
     if spacing and len(spacing) != dims:
-        raise InputError(f"data.spacing: {len(spacing)} numbers for images of {dims} axes", f"give {dims}")
+        raise InputError(f"data.spacing: {plural(len(spacing), 'number')} for images of {dims} axes", f"give {dims}")
     names, known_as = common_channels(seen, channels, checks, source)
     _note_silent(seen, names, known_as[0], checks, source)
     return {
@@ -243,7 +244,7 @@ def _check_number(seen: list[Seen], key: str) -> None:
     if len(by_number) > 1:
         raise InputError(
             "images with different numbers of channels: "
-            + "; ".join(f"{n} in {len(s)} images ({s[0].path})" for n, s in sorted(by_number.items())),
+            + "; ".join(f"{n} in {plural(len(s), 'image')} ({s[0].path})" for n, s in sorted(by_number.items())),
             f"all must have the same channels: convert them, or select common channels in {key}",
         )
 
@@ -274,7 +275,7 @@ def check_dimensions(seen: list[Seen]) -> int:
     deep = [s for s in seen if len(s.shape) == 3]
     if flat and deep:
         raise InputError(
-            f"{len(flat)} planes ({flat[0].path}) among {len(deep)} volumes ({deep[0].path})",
+            f"{plural(len(flat), 'plane')} ({flat[0].path}) among {plural(len(deep), 'volume')} ({deep[0].path})",
             "give either planes or volumes; data.axes states whether a third axis is channels (CYX) or z planes (ZYX)",
         )
     return len(seen[0].shape)
@@ -291,7 +292,7 @@ def common_dtype(seen: list[Seen], normalise: str | None, checks: Checks, source
         by_type.setdefault(one.dtype, []).append(one)
     if len(by_type) == 1:
         return seen[0].dtype
-    shown = "; ".join(f"{name} in {len(s)} images ({s[0].path})" for name, s in sorted(by_type.items()))
+    shown = "; ".join(f"{name} in {plural(len(s), 'image')} ({s[0].path})" for name, s in sorted(by_type.items()))
     if normalise not in (None, "image"):
         raise InputError(
             f"images of different data types: {shown}",

@@ -7,6 +7,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.labels import Labels
 from biocnn.io.tables import MISSING, as_float32
 from biocnn.tasks.facts import Decision
@@ -59,7 +60,7 @@ def _refuse(cell: str, name: str, where: str, number: int) -> None:
         else "write a number, or leave the cell empty if it is unknown; for classes give data.labels: "
         f"[{name}], for ordered ones data.grades: {name}"
     )
-    raise InputError(f"{where}: {name} is {cell!r}, not a number ({number} such cells)", remedy)
+    raise InputError(f"{where}: {name} is {cell!r}, not a number ({plural(number, 'such cell')})", remedy)
 
 
 def _refuse_constant(known: np.ndarray, name: str, source: str) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.data.covariates import check_names, read_covariates
 from biocnn.data.doctor import examine
 from biocnn.data.image_pairs import group_by_name, read_table
@@ -270,7 +271,7 @@ class LabelledImages(LabelReader):
         """Understand the labels of an .npz file: values, numbers of classes, (N, 1), or 0 and 1, (N, K)."""
         if self.values:
             if len(self.values) != y.shape[1]:
-                given = f"{len(self.values)} names for {y.shape[1]} columns of labels in {source}"
+                given = f"{plural(len(self.values), 'name')} for {plural(y.shape[1], 'column')} of labels in {source}"
                 raise InputError(f"data.values: {given}", "give a name for each")
             text = pd.DataFrame(y.astype(str), index=names, columns=self.values, dtype=object)
             return several_values(text, f"numbers in data.values: {', '.join(self.values)}", checks, source)
@@ -281,7 +282,9 @@ class LabelledImages(LabelReader):
         if y.shape[1] > 1:
             outputs = self.classes or [str(k) for k in range(y.shape[1])]
             if len(outputs) != y.shape[1]:
-                raise InputError(f"data.classes: {len(outputs)} names for {y.shape[1]} labels", "give a name for each")
+                raise InputError(
+                    f"data.classes: {plural(len(outputs), 'name')} for {y.shape[1]} labels", "give a name for each"
+                )
             return several_labels(text.set_axis(outputs, axis=1), f"{y.shape[1]} labels for each image", checks, source)
         text = text[0]
         reason = "one number for each image" if numeric else "one label for each image"
@@ -297,7 +300,8 @@ class LabelledImages(LabelReader):
         if len(wrong):
             allowed = f"data.classes names 0 to {len(numbers) - 1}" if numbers else "classes are counted from 0"
             raise InputError(
-                f"{source}: label {wrong.iloc[0]} of {wrong.index[0]}, but {allowed} ({len(wrong)} such labels)",
+                f"{source}: label {wrong.iloc[0]} of {wrong.index[0]}, but {allowed} "
+                f"({plural(len(wrong), 'such label')})",
                 "name all classes, in the order of their numbers; leave out images without a label",
             )
         return one_class(text.map(numbers) if numbers else text, self.classes, reason, checks, source)
@@ -311,7 +315,7 @@ def _folders(base: Path, checks: Checks, source: str) -> list[Path]:
     images = [path.name for path in entries if path not in found and path not in others]
     if images:
         raise InputError(
-            f"{base}: {len(images)} images without a class, directly in this folder: {shown(images)}",
+            f"{base}: {plural(len(images), 'image')} without a class, directly in this folder: {shown(images)}",
             "move each into the subfolder of its class",
         )
     if not found:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.data.splits import SPLITS
 from biocnn.io.tables import MISSING
 from biocnn.tasks.facts import Decision, Part
@@ -156,7 +157,7 @@ def several_labels(labels: pd.DataFrame, reason: str, checks: Checks, source: st
     for row, k in np.argwhere(~np.isin(y, (0, 1)) & ~unknown)[:1]:
         name, wrong = labels.columns[k], (~np.isin(y[:, k], (0, 1)) & ~unknown[:, k]).sum()
         raise InputError(
-            f"{source} {labels.index[row]}: {name} is {labels.iat[row, k]!r} ({wrong} such labels)",
+            f"{source} {labels.index[row]}: {name} is {labels.iat[row, k]!r} ({plural(wrong, 'such label')})",
             "of several data.labels, each is 0 or 1, or empty if it is unknown; or a class, if no cell of the column "
             f"is 0 or 1, or data.classes: {{{name}: [...]}} lists all; for numbers give data.values",
         )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.io.image_files import Decoded, decode
 from biocnn.io.stored_image import Grid
 
@@ -79,13 +80,13 @@ def _values(pixels: np.ndarray, path: Path, colors: bool) -> np.ndarray:
     if pixels.dtype.kind == "f":
         if unknown := int(np.isnan(pixels).sum()):
             raise InputError(
-                f"{path}: a mask with {unknown} NaN values",
+                f"{path}: a mask with {plural(unknown, 'NaN value')}",
                 "give unknown pixels a separate value, e.g. 255, and name it in data.ignore; or use 0 for background",
             )
         whole = np.isfinite(pixels) & (pixels == np.round(pixels))
         if not whole.all():
             raise InputError(
-                f"{path}: a mask with {int((~whole).sum())} values that are not whole numbers, such as "
+                f"{path}: a mask with {plural(int((~whole).sum()), 'value')} other than whole numbers, such as "
                 f"{pixels[~whole][0]}",
                 "allowed: whole numbers, 0/1, 0/255, classes or object ids; threshold it, or save it without "
                 "interpolation",
@@ -153,7 +154,7 @@ class ColoredMask(InputError):
         what = f"{path}: a mask of 3 channels" if masks == 1 else f"{path}: {masks} masks of 3 channels"
         if len(colors) > _MOST_COLORS:
             super().__init__(
-                f"{what}, {len(colors)} colours: {', '.join(map(str, colors[:6]))}, ...",
+                f"{what}, {plural(len(colors), 'colour')}: {', '.join(map(str, colors[:6]))}, ...",
                 "if each object has a colour, save ids instead; if there are few classes, it was smoothed or saved as "
                 "JPEG: export it again as PNG, and give the colour of each class in data.colors",
             )
@@ -161,7 +162,7 @@ class ColoredMask(InputError):
         names = ["background", *(f"class{i}" for i in range(1, len(colors)))]
         written = ", ".join(f"{name}: {color}" for name, color in zip(names, colors, strict=True))
         super().__init__(
-            f"{what}, {len(colors)} colours: {', '.join(map(str, colors))}",
+            f"{what}, {plural(len(colors), 'colour')}: {', '.join(map(str, colors))}",
             f"name the class of each colour, for example data.colors: {{{written}}}; or save the mask in greyscale",
         )
 

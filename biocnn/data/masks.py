@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.survey import MOST_CLASSES, Survey
 from biocnn.metrics.masks import IGNORE
 
@@ -189,7 +190,8 @@ def _neither(survey: Survey, values: list[int]) -> InputError:
 def _blurred(values: list[int], classes: list[str] | None) -> MaskCode:
     """Build the code of masks of 0 and full, blurred along edges by scaling or JPEG: the edge is at half of full."""
     top = values[-1]
-    reason = f"0 and {top}, and {len(values) - 2} intermediate values along edges only: above {top // 2} is foreground"
+    between = plural(len(values) - 2, "intermediate value")
+    reason = f"0 and {top}, and {between} along edges only: above {top // 2} is foreground"
     return MaskCode("mask", _one_name(classes, reason), reason, {v: int(v > top / 2) for v in values}, blurred=True)
 
 
@@ -266,8 +268,8 @@ def _colored(
     odd = [v for v in survey.counts if v not in table]
     if odd:
         raise InputError(
-            f"{survey.first[odd[0]]}: colour {_unpack(odd[0])} is not in data.colors ({len(odd)} such colours, "
-            f"{sum(survey.counts[v] for v in odd)} pixels in all masks)",
+            f"{survey.first[odd[0]]}: colour {_unpack(odd[0])} is not in data.colors "
+            f"({plural(len(odd), 'such colour')}, {plural(sum(survey.counts[v] for v in odd), 'pixel')} in all masks)",
             f"allowed: {', '.join(f'{n} {c}' for n, c in colors.items())}; add it, or save the masks without smoothing",
         )
     return MaskCode("classes", names, f"colours of data.colors: {', '.join(names)}", table)
@@ -291,7 +293,7 @@ def color_codes(colors: dict[str, list[int]]) -> dict[int, int]:
             raise InputError(f"data.colors.{name}: {color} is also the colour of another class", "give each its own")
         table[code] = IGNORE if name == "ignore" else names.index(name)
     if not 2 <= len(names) < IGNORE:
-        raise InputError(f"data.colors: {len(names)} classes", "allowed: 2 to 254, background first")
+        raise InputError(f"data.colors: {plural(len(names), 'class')}", "allowed: 2 to 254, background first")
     return table
 
 
@@ -309,7 +311,7 @@ def _unexpected(survey: Survey, odd: list[int], allowed: str, remedy: str) -> In
     pixels, masks = sum(survey.counts[v] for v in odd), sum(bool(seen.values & set(odd)) for seen in survey.seen)
     return InputError(
         f"{survey.first[odd[0]]}: mask with unexpected value{'s' * (len(odd) > 1)} {_shown(odd)} "
-        f"({pixels} pixels in {masks} mask{'s' * (masks > 1)})",
+        f"({plural(pixels, 'pixel')} in {plural(masks, 'mask')})",
         f"allowed: {allowed}. {remedy}",
     )
 

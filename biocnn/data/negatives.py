@@ -10,6 +10,7 @@ from pydantic import Field
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.core.ranges import Count
 from biocnn.data.loci import FROM
 from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
@@ -214,7 +215,7 @@ def _how_many(sizes: list[int], ratio: float) -> list[int]:
     wanted = np.diff(np.rint(ratio * np.cumsum([0, *sizes])).astype(int)).tolist()
     if not sum(wanted):
         raise InputError(
-            f"data.negatives.ratio: {ratio} gives no negative for {sum(sizes)} positives",
+            f"data.negatives.ratio: {ratio} gives no negative for {plural(sum(sizes), 'positive')}",
             "negatives per positive, for example 1",
         )
     return wanted

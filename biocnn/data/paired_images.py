@@ -10,6 +10,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, all_faults
+from biocnn.core.plurals import plural
 from biocnn.data.doctor import examine, examine_targets
 from biocnn.data.image_pairs import check_rows, group_by_name, pair_folders, read_rows
 from biocnn.data.image_reader import ImageReader
@@ -178,7 +179,7 @@ class PairedImages(ImageReader):
             return check_rows(rows, table, Path(table).parent, ["image"], self.group, ["target"])
         if "target" in rows and (lacks := rows["target"] == "").any():
             raise InputError(
-                f"{table} line {lacks.idxmax()}: target '' ({lacks.sum()} such rows)",
+                f"{table} line {lacks.idxmax()}: target '' ({plural(lacks.sum(), 'such row')})",
                 "fill the column target, or delete the rows; data.learn_from: images learns without targets",
             )
         return check_rows(rows, table, Path(table).parent, ["image", "target"], self.group)

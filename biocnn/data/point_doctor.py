@@ -7,6 +7,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.appearance import measure_appearance
 from biocnn.data.box_doctor import refuse_outside
 from biocnn.data.box_files import POINT
@@ -58,7 +59,7 @@ def clean_points(points: pd.DataFrame, examples: pd.DataFrame, checks: Checks, s
     def record(outcome: str, reason: str, which: pd.Series, severity: str) -> None:
         checks.add(source, outcome, reason, which.sum(), "".join(points["where"][which][:1]))
         for name, number in points["id"][which].value_counts(sort=False).items():
-            checks.find(reason, severity, name, f"{number} point" + "s" * (number > 1))
+            checks.find(reason, severity, name, plural(number, "point"))
 
     record("dropped", "points marked as difficult: not counted", points["ignored"], "repaired")
     points = points[~points["ignored"]]

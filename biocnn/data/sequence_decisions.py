@@ -8,6 +8,7 @@ from typing import Any
 
 from biocnn.config.settings import Settings
 from biocnn.config.strands import RNA
+from biocnn.core.plurals import plural
 from biocnn.data.whole_decisions import Choice
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts
@@ -40,7 +41,7 @@ def decide_sequences(facts: Facts, settings: Settings | None = None) -> dict[str
     number, rna = facts.n.train if facts.n else 0, facts.alphabet == RNA
     low, high = EPOCHS
     epochs = min(high, max(low, round(SEEN / max(number, 1))))
-    choose, why = Choice(), f"for {number:,} training sequences"
+    choose, why = Choice(), f"for {plural(number, 'training sequence')}"
     choose(
         "strands",
         model,

@@ -13,6 +13,7 @@ from biocnn.config.schema import build
 from biocnn.config.signatures import Choice
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.core.ranges import BelowOne
 from biocnn.data.covariates import check_names, need, read_covariates
 from biocnn.data.positives import EncodedExamples, Positives
@@ -165,7 +166,7 @@ class Sequences:
         twice = table["id"][table["id"].duplicated()]
         if len(twice):
             raise InputError(
-                f"data: duplicate id {twice.iloc[0]!r} ({len(twice)} such ids)",
+                f"data: duplicate id {twice.iloc[0]!r} ({plural(len(twice), 'such id')})",
                 "give each sequence its own id, also in test_sequences and negatives",
             )
         source = self.labels or self.table or self.sequences
@@ -249,7 +250,7 @@ class Sequences:
         reason = f"more than {self.max_unknown:.0%} unknown bases"
         if unknown.all():
             raise InputError(
-                f"{path}: all {len(unknown)} sequences have {reason}",
+                f"{path}: all sequences ({len(unknown)}) have {reason}",
                 "check the file; data.max_unknown is the largest share allowed",
             )
         outcome = "kept" if path == self.test_sequences else "dropped"

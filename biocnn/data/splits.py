@@ -8,6 +8,7 @@ import pandas as pd
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.tasks.facts import BySplit
 
 SPLITS = ("train", "val", "test")
@@ -58,7 +59,7 @@ def assign(examples: pd.DataFrame, seed: int, wanted: Split, strata: pd.Series |
         if not (split == name).any():
             listed = ", ".join(sorted(groups.unique())[:8])
             raise InputError(
-                f"split: the {name} split is empty ({groups.nunique()} groups in all: {listed})",
+                f"split: the {name} split is empty ({plural(groups.nunique(), 'group')} in all: {listed})",
                 f"name groups in split.{name}, or give a larger fraction; a group is never cut"
                 + _of_contigs(examples, groups),
             )
@@ -136,7 +137,7 @@ def balanced_folds(
     if len(counts) < folds:
         listed = ", ".join(map(str, counts.index[:8]))
         raise InputError(
-            f"split: {len(counts)} groups cannot be divided into {folds} folds ({listed})",
+            f"split: {plural(len(counts), 'group')} cannot be divided into {folds} folds ({listed})",
             "ask for fewer folds, or for smaller groups; a group is never cut" + hint,
         )
     order = np.random.default_rng([seed, 7]).permutation(len(counts))
@@ -216,7 +217,7 @@ def with_share(
     kept = _drawn(groups[train], share, seed + 2, 0, strata)
     if kept.all():
         raise InputError(
-            f"train.learning_curve: {share:g} of {groups[train].nunique()} groups of training examples is all of them",
+            f"train.learning_curve: {share:g} of {plural(groups[train].nunique(), 'training group')} is all of them",
             "leave this share out, or make groups smaller; a group is never cut",
         )
     found = split.copy()
@@ -298,7 +299,7 @@ def _hashed_folds(groups: pd.Series, folds: int) -> pd.Series:
     empty = sorted(set(range(folds)) - set(numbers))
     if empty:
         raise InputError(
-            f"split: fold {empty[0]} of {folds} is empty ({groups.nunique()} groups in all)",
+            f"split: fold {empty[0]} of {folds} is empty ({plural(groups.nunique(), 'group')} in all)",
             "ask for fewer folds, or leave out split.hashed; a group is never cut",
         )
     return numbers
@@ -314,6 +315,6 @@ def _refuse_cut_groups(groups: pd.Series, split: pd.Series, column: str) -> None
     cut = splits.index[splits > 1]
     if len(cut):
         raise InputError(
-            f"split column {column!r} cuts {len(cut)} groups, for example {cut[0]!r}",
+            f"split column {column!r} cuts {plural(len(cut), 'group')}, for example {cut[0]!r}",
             "put each group into one split; or set split.group: id if these are not groups of related examples",
         )

@@ -146,7 +146,7 @@ class Tiles:
             checks.add(name, "dropped", reason, int(drop.sum()), "".join(named(table[drop].head(1).copy())["id"]))
         if not table["keep"].any():
             raise InputError(
-                f"{name}: all {len(table)} windows have too many unknown bases, or no known target",
+                f"{name}: all windows ({len(table)}) have too many unknown bases, or no known target",
                 "check data.ignore, that the files of targets cover these windows, and that the genome is not a masked "
                 "one; data.max_unknown is the share allowed",
             )

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from biocnn.config.schema import Section
+from biocnn.core.plurals import plural
 from biocnn.tasks.facts import Decision, Facts
 
 MOST_SIDE = {2: 128, 3: 32}  # pixels of the longest side that a network sees
@@ -64,7 +65,7 @@ def decide_whole(
     choose("depth", model, where, SHALLOW)
     choose("channels", model, where, widths(number, len(size)))
     batch_size = next(batch for least, batch in BATCHES if number >= least)
-    why = f"for {number:,} training images"
+    why = f"for {plural(number, 'training image')}"
     choose("batch_size", train, "train", Decision(value=batch_size, reason=why))
     choose("steps_per_epoch", train, "train", Decision(value=None, reason="each image once"))
     choose("epochs", train, "train", _epochs(number, len(size)))
@@ -108,7 +109,7 @@ def widths(number: int, dims: int) -> Decision:
     many, volumes = number >= MANY, dims == 3
     first = 64 // (1 if many else 2) // (2 if volumes else 1)
     share = {64: "as in", 32: "half of", 16: "a quarter of"}[first]
-    why = f"{share} the original, for {number:,} training images"
+    why = f"{share} the original, for {plural(number, 'training image')}"
     return Decision(value=[first * 2**stage for stage in range(4)], reason=why + "; volumes cost more" * volumes)
 
 

@@ -136,7 +136,7 @@ class Windows:
     ) -> pd.DataFrame:
         drop = np.asarray(drop)
         if drop.all():
-            raise InputError(f"{name}: all {len(table)} windows: {reason}", remedy)
+            raise InputError(f"{name}: all windows ({len(table)}): {reason}", remedy)
         self.checks.add(name, "dropped", reason, drop.sum(), "".join(table["id"][drop].head(1)))
         return table[~drop]
 

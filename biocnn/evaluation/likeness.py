@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset, read_examples
 from biocnn.data.whole_decisions import ALIKE
 from biocnn.evaluation import image_baselines
@@ -57,9 +58,9 @@ def write_features(model: Model, data: Path, folder: Path) -> Iterator[str]:
         found = pd.concat([measure(centred(some, table), table).assign(vectors=name) for name, some in every.items()])
         found.to_csv(folder / "likeness.tsv", sep="\t", index=False, float_format="%.6g")
         for row in found.itertuples():
-            yield f"{row.metric} of {row.vectors} {row.value:.3f} ({row.n} test examples)"
+            yield f"{row.metric} of {row.vectors} {row.value:.3f} ({plural(row.n, 'test example')})"
     table.to_csv(folder / "examples.tsv", sep="\t", index=False)
-    yield f"{len(vectors)} vectors of {vectors.shape[1]} numbers"
+    yield f"{plural(len(vectors), 'vector')} of {plural(vectors.shape[1], 'number')}"
 
 
 def centred(vectors: np.ndarray, table: pd.DataFrame) -> np.ndarray:
@@ -96,6 +97,7 @@ def read_features(folder: Path) -> tuple[np.ndarray, pd.DataFrame]:
     vectors, table = np.load(folder / "features.npy"), read_examples(folder / "examples.tsv")
     if len(vectors) != len(table):
         raise InputError(
-            f"{folder}: {len(vectors)} vectors of {len(table)} examples", "delete the folder and run again"
+            f"{folder}: {plural(len(vectors), 'vector')} of {plural(len(table), 'example')}",
+            "delete the folder and run again",
         )
     return vectors, table

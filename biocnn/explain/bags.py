@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.explain.request import Request
 from biocnn.metrics import auroc
@@ -40,7 +41,7 @@ def explain_bags(request: Request) -> Iterator[str]:
         parts.append(pd.DataFrame({"id": name, **listed, "attention": attention, "relative": relative}))
     table = pd.concat(parts)
     table.to_csv(folder / "attention.tsv", sep="\t", index=False, float_format="%.6g")
-    yield f"attention of {len(table):,} images in {len(rows):,} test bags"
+    yield f"attention of {plural(len(table), 'image')} in {plural(len(rows), 'test bag')}"
     if "instance_label" in table and len(areas := attention_auroc(table)):
         areas.to_csv(folder / "attention_auroc.tsv", sep="\t", index=False, float_format="%.6g")
         yield f"AUROC of attention {areas['value'].iloc[0]:.3f} ({areas['n'].iloc[0]} bags with labels of both kinds)"

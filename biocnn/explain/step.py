@@ -10,6 +10,7 @@ from biocnn.config.registry import resolve
 from biocnn.config.search_space import own_modules
 from biocnn.config.settings import Settings
 from biocnn.core.checks import Checks
+from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.explain.covariates import importance
 from biocnn.explain.evolution import explain_evolution, write_evolution
@@ -70,7 +71,7 @@ def images(request: Request) -> Iterator[str]:
     stored = [model.frame.apply(dataset.x[row]) if model.frame else dataset.x[row] for row in rows]
     write_images(folder, explain_images(model.network, x, p, y, ids, model.task, stored))
     none = "no activation maps: boxes themselves show what was found"
-    yield none if model.task.detects else f"activation maps of {len(rows)} images"
+    yield none if model.task.detects else f"activation maps of {plural(len(rows), 'image')}"
     if settings.explain.units:
         write_filters(folder, explain_filters(model.network, seen.x(0)), seen.ids[0], seen.patch(0, [], None))
         found = explain_units(model.network, seen, model.task, settings.explain.units, settings.seed)
@@ -110,7 +111,7 @@ def sequences(request: Request) -> Iterator[str]:
         about = (logits, model.task.probability, settings.seed, dataset.facts.alphabet)
         evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, *about)
         write_evolution(folder, *evolved)
-        yield f"{len(evolved[0])} sequences made to excite outputs" + (
+        yield f"{plural(len(evolved[0]), 'sequence')} made to excite outputs" + (
             "" if len(evolved[0]) else ": the network is too slow"
         )
     yield from (" ".join(map(str, row)) for row in checks.rows)
@@ -118,7 +119,7 @@ def sequences(request: Request) -> Iterator[str]:
     off = (
         f", maximum deviation from the sum {np.abs(delta).max():.1e}" if len(delta) and np.isfinite(delta).all() else ""
     )
-    yield f"attributions of {len(delta)} examples by {method}{off}"
+    yield f"attributions of {plural(len(delta), 'example')} by {method}{off}"
     for table in (explanation.matches, explanation.seqlet_matches):
         for row in table.head(3).itertuples():
             name = f", matches {row.target_name}, p = {row.p_value:.1e}" if database else ""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.explain.ascent import Palette, excite, palette
 from biocnn.explain.attributions import evaluating
 from biocnn.explain.cam import default_layer
@@ -112,8 +113,8 @@ def explain_units(network: nn.Module, images: SeenImages, task: Task, number: in
         for units in _units(network, images, task, number):
             _add_patches(found, network, images, units)
             _add_made(found, network, images, units, colours, task, seed)
-    searched = f"searched in {len(images)} images"
-    found.lines.append(f"{len(found.patches)} patches of {len(found.units)} units, {searched}")
+    searched = f"searched in {plural(len(images), 'image')}"
+    found.lines.append(f"{plural(len(found.patches), 'patch')} of {plural(len(found.units), 'unit')}, {searched}")
     return found
 
 

@@ -32,7 +32,7 @@ def open_array(path: Path, kind: str, *, axes: str | None = None) -> StoredImage
     with damaged(path, kind):
         array = _mapped(path) if kind == "npy" else _only(path)
     if len(array.shape) < 2:
-        raise InputError(f"{path}: an array with {len(array.shape)} axes", "an image has at least two axes, Y and X")
+        raise InputError(f"{path}: an array of shape {array.shape}", "an image has at least two axes, Y and X")
     if 0 in array.shape:
         raise InputError(f"{path}: an array of shape {array.shape}, without pixels", "remove it, or export it again")
     found = "YX" if len(array.shape) == 2 else "?" * len(array.shape)

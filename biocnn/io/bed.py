@@ -9,6 +9,7 @@ import pandas as pd
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.core.text import read_lines
 from biocnn.io.tables import MISSING
 
@@ -87,9 +88,7 @@ def write_bed(path: Path, table: pd.DataFrame) -> None:
 def _row(path: Path, number: int, fields: list[str]) -> tuple[str, int, int, str, float, int, int]:
     where = f"{path} line {number}"
     if len(fields) < 3:
-        raise InputError(
-            f"{where}: has {len(fields)} column{'s' * (len(fields) > 1)}", "allowed: 3 or more, separated by tabs"
-        )
+        raise InputError(f"{where}: has {plural(len(fields), 'column')}", "allowed: 3 or more, separated by tabs")
     if not any(re.match("[-+]?[0-9]", field) for field in fields[1:3]):
         raise InputError(
             f"{where}: start {fields[1]!r} and end {fields[2]!r} are not numbers",

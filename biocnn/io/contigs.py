@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.io.genome import Genome
 
 MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondrial", "mitochondrion_genome"}
@@ -97,7 +98,7 @@ def match_contigs(
     others = f" ({len(missing) - 1} more are missing)" if len(missing) > 1 else ""
     raise UnknownContig(
         f"{where}: contig {name!r} is not in {genome.source} "
-        f"({len(genome.contigs)} contigs: {', '.join(shown)}){others}",
+        f"({plural(len(genome.contigs), 'contig')}: {', '.join(shown)}){others}",
         hint
         + ("set data.contig_names: auto, " if exact and alike else "")
         + "give the matching genome"

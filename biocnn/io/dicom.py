@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.io.dicom_pixels import Plane, read_header, read_planes
 from biocnn.io.kinds import is_dicom
 from biocnn.io.orientation import TURNED, canonical
@@ -72,7 +73,7 @@ def series_files(folder: Path) -> list[Path]:
     if not series:
         raise InputError(f"{folder}: a folder without DICOM files", "give a file, or the folder of one series")
     if len(series) > 1:
-        shown = ", ".join(f"{len(files)} files like {files[0].name}" for files in list(series.values())[:3])
+        shown = ", ".join(f"{plural(len(files), 'file')} like {files[0].name}" for files in list(series.values())[:3])
         raise InputError(
             f"{folder}: DICOM files of {len(series)} series ({shown})", "put each series into a folder of its own"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import exists
+from biocnn.core.plurals import plural
 from biocnn.io.kinds import SUFFIXES, is_dicom, is_zarr
 
 PASSED_OVER = "ignored: folders, and files without an image suffix"
@@ -37,7 +38,7 @@ def image_paths(folder: Path) -> list[Path]:
     if len(series) == 1 and len(found) == len(slices):
         return [folder]
     raise InputError(
-        f"{folder}: {len(slices)} DICOM files of {len(series)} series"
+        f"{folder}: {plural(len(slices), 'DICOM file')} of {len(series)} series"
         + " and other images" * (len(found) > len(slices)),
         "put each series into a folder of its own",
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.core.text import read_lines
 
 ALPHABETS = {"ACGT": "ACGT", "ACGU": "ACGU", "DNA": "ACGT", "RNA": "ACGU"}
@@ -192,7 +193,7 @@ def _read_matrix(lines: list[str], start: int, path: str | Path) -> tuple[np.nda
     if not rows or (width is not None and width != len(rows)):
         announced = "a matrix" if width is None else f"w= {width:g}"
         raise InputError(
-            f"{where}: {announced} is followed by {len(rows)} rows",
+            f"{where}: {announced} is followed by {plural(len(rows), 'row')}",
             "the file may be truncated or edited by hand: download it again, or correct w",
         )
     pfm = np.array(rows)
@@ -205,7 +206,7 @@ def _read_row(line: str, where: str) -> list[float]:
     except ValueError as error:
         raise InputError(f"{where}: {error}", "a row is the probabilities of A, C, G and T (or U)") from error
     if len(row) != 4:
-        raise InputError(f"{where}: {len(row)} numbers", "a row is the probabilities of A, C, G and T (or U)")
+        raise InputError(f"{where}: {plural(len(row), 'number')}", "a row is the probabilities of A, C, G and T (or U)")
     if not (min(row) >= 0 and abs(sum(row) - 1) <= ROUNDING):
         remedy = "rows are probabilities: divide counts by their sum; log-odds scores cannot be used"
         raise InputError(f"{where}: the row sums to {sum(row):g}, not 1", remedy)

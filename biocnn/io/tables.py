@@ -7,6 +7,7 @@ import pandas as pd
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.core.text import read_lines
 
 ROUNDED = 0.01  # tolerated change of a target in float32, in standard deviations
@@ -51,7 +52,8 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
     for number, fields in lines[1:]:
         if len(fields) != len(columns):
             raise InputError(
-                f"{path} line {number}: has {len(fields)} columns", f"line 1 names {len(columns)}, separated by tabs"
+                f"{path} line {number}: has {plural(len(fields), 'column')}",
+                f"line 1 names {len(columns)}, separated by tabs",
             )
     if len(lines) < 2:
         raise InputError(f"{path}: has no lines below the column names", "give one line per example")
@@ -125,7 +127,7 @@ def without_labels(y: np.ndarray, outputs: list[str], ids: pd.Series, source: st
     bare = np.isnan(y).all(axis=1)
     if bare.any() and (len(outputs) == 1 or bare.all()):
         raise InputError(
-            f"{source}: {outputs[0]} of {ids[bare].iloc[0]} is missing ({bare.sum()} such examples)",
+            f"{source}: {outputs[0]} of {ids[bare].iloc[0]} is missing ({plural(bare.sum(), 'such example')})",
             "give a number for each, or remove them; with several outputs some may be missing",
         )
     checks.add(source, "dropped", "no known label", bare.sum(), "".join(ids[bare].head(1)))

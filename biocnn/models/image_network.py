@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.nn.blocks import GlobalPool, he, kaiming
 from biocnn.nn.classifier_blocks import AdaptivePool, body_before
 from biocnn.nn.covariates import apart
@@ -78,7 +79,7 @@ class ImageNetwork(nn.Module):
 
 def _check(name: str, values: Sequence[float] | None, channels: int) -> None:
     if values is not None and (len(values) not in (1, channels) or (name == "sd" and min(values) <= 0)):
-        numbers = f"{channels} number{'s' * (channels != 1)}" + " above 0" * (name == "sd")
+        numbers = plural(channels, "number") + " above 0" * (name == "sd")
         raise InputError(f"model.{name} is {list(values)}", f"give {numbers}, one for each channel")
 
 

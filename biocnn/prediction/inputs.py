@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from biocnn.core.errors import InputError, nearest
+from biocnn.core.plurals import plural
 from biocnn.data.covariates import doubts, encode_covariates, given
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import Iupac, encode, read_fasta
@@ -106,7 +107,7 @@ def coded(model: "Model", covariates: Any, number: int) -> np.ndarray:
         table = pd.DataFrame(listed(rows, Mapping, "mapping of covariates", COVARIATES))
     if len(table) != number:
         raise InputError(
-            f"covariates: {len(table)} rows for {number} {example}s", "give one for each, in the same order"
+            f"covariates: {plural(len(table), 'row')} for {number} {example}s", "give one for each, in the same order"
         )
     found = given(every, table, lambda row: f"covariates of {example} {row + 1}")
     for reason, which in doubts(every, found):
@@ -239,6 +240,6 @@ def check_length(codes: np.ndarray, name: str, window: int | None) -> None:
         raise InputError(f"{name} is empty", "remove it")
     if window and len(codes) != window:
         raise InputError(
-            f"{name} has {len(codes)} letters, but the model was trained on windows of {window} bp",
+            f"{name} has {plural(len(codes), 'letter')}, but the model was trained on windows of {window} bp",
             f"cut sequences to {window} letters around the site of interest",
         )

@@ -8,10 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from biocnn.config.settings import Settings
+from biocnn.core.plurals import plural
 from biocnn.explain.coordinates import on_genome
 from biocnn.explain.genome_files import on_plus
 from biocnn.report import motifs
-from biocnn.report.blocks import Table, plural, short, table
+from biocnn.report.blocks import Table, short, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.genome_view import View, genome_view
 from biocnn.report.headline import convincing, number, probability
@@ -40,7 +41,7 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
         f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
         "prediction, inverted letters below zero decrease it; sites of motifs of seqlets are labelled above."
     ) + _deviation(results, settings, stored)
-    alt = f"Attribution logos of {len(titles[:_TRACKS])} examples"
+    alt = f"Attribution logos of {plural(len(titles[:_TRACKS]), 'example')}"
     pictures = [gallery.add("attributions", figure, alt, caption)]
     pictures += _views(results, stored, windows, gallery)
     pictures += _mistakes(results, gallery)
@@ -53,7 +54,7 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
         f"the base present). Letters: importance of a base, the mean decrease of the {results.scale} over its three "
         "mutations. The pointer shows position, mutation and change."
     )
-    words, alt = hints(codes, changes, alphabet, places), f"Mutation maps of {n} examples"
+    words, alt = hints(codes, changes, alphabet, places), f"Mutation maps of {plural(n, 'example')}"
     return [*pictures, gallery.add("mutation_maps", figure, alt, caption, hints=words)]
 
 
@@ -119,7 +120,7 @@ def _mistakes(results: Results, gallery: Gallery) -> list[Picture]:
         caption += " A site of a motif is found in " + " and in ".join(
             f"{have} of the {count} {what}" for what, count, have in counts if count
         ) + " that were explained."  # fmt: skip
-    alt = f"Attribution logos of {len(rows)} mistakes"
+    alt = f"Attribution logos of {plural(len(rows), 'mistake')}"
     return [gallery.add("mistakes", _tracks(results, stored, titles, rows), alt, caption)]
 
 
@@ -191,7 +192,7 @@ def evolved(results: Results, gallery: Gallery) -> Picture:
         f"bases). Letters: the change of the {results.scale} by a base, minus the mean over the four bases. They show "
         "what the network responds to, not what occurs in a genome."
     )
-    return gallery.add("evolved", figure, f"{len(table)} sequences made to excite outputs", caption)
+    return gallery.add("evolved", figure, f"{plural(len(table), 'sequence')} made to excite outputs", caption)
 
 
 def _runs(changed: np.ndarray) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from biocnn.core.plurals import plural
 from biocnn.report import images
 from biocnn.report.blocks import Table, Text, short
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
@@ -18,8 +19,8 @@ def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text
         blocks.append(
             Text(
                 f"Attention ranks the images of a bag that are labelled 1 above those labelled 0 with an AUROC of "
-                f"{number(row.value)} ({interval(row.low, row.high)}; mean over {row.n:,} test bags with both, 95% "
-                "interval over bags). These labels were not used in training; chance is 0.5."
+                f"{number(row.value)} ({interval(row.low, row.high)}; mean over {plural(row.n, 'test bag')} with both, "
+                "95% interval over bags). These labels were not used in training; chance is 0.5."
             )
         )
     with np.load(results.folder / "explain" / "bags.npz", allow_pickle=False) as stored:
@@ -53,5 +54,5 @@ def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text
     )
     if results.facts.spatial_dims == 3:
         caption += f" {images.OF_VOLUMES}"
-    alt = f"Most and least attended images of {len(names)} test bags"
+    alt = f"Most and least attended images of {plural(len(names), 'test bag')}"
     return [*blocks, gallery.add("attention", figure, alt, caption, vector=False)]

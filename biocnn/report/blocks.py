@@ -194,8 +194,3 @@ def short(name: object, most: int) -> str:
 def wrapped(name: object, width: int, most: int = 3) -> str:
     """Break a name into at most ``most`` lines of ``width`` characters; only what is longer is shortened."""
     return "\n".join(wrap(short(name, most * width), width)[:most])
-
-
-def plural(count: int, noun: str) -> str:
-    """Format a count with its noun: '1 run', '3 runs'."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

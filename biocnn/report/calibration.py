@@ -11,7 +11,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from biocnn.config.settings import Settings
 from biocnn.core.errors import InputError
 from biocnn.core.palette import BLUE, VERMILION
-from biocnn.report.blocks import Section, Table, Text, plural, short, table
+from biocnn.core.plurals import plural
+from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
 from biocnn.report.headline import metric_name, number
 from biocnn.report.results import Results

@@ -9,8 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from biocnn.core.palette import OF_CLASSES
+from biocnn.core.plurals import plural
 from biocnn.report import images
-from biocnn.report.blocks import Table, Text, plural, short
+from biocnn.report.blocks import Table, Text, short
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import interval, number
 from biocnn.report.panels import Panels

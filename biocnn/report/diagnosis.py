@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from biocnn.config.settings import Settings
 from biocnn.core.palette import BLUE, VERMILION
+from biocnn.core.plurals import plural
 from biocnn.evaluation.diagnosis import LEAST, LEVELS, SPLITS, Level, Step, steps
 from biocnn.evaluation.mistakes import read_reasons, shares
 from biocnn.metrics import ERRORS, error_of
@@ -129,7 +130,7 @@ def _cautions(results: Results, rows: dict[str, tuple[Level, int]], settings: Se
     small = [f"{n} {names[split]}" for split, (_, n) in rows.items() if split != "human" and n < IMAGES]
     for split, number_ in positives(results).items():
         if split in rows and number_ < EXAMPLES:
-            small.append(f"{number_} positives among {NAMES[split]}")
+            small.append(f"{plural(number_, 'positive')} among {NAMES[split]}")
     if small:
         yield f"Small samples: {', '.join(small)}. The verdict may change with others."
     if (settings.split.folds or 1) > 1 and (results.examples.get("fold", pd.Series()) == -1).any():

@@ -6,6 +6,7 @@ import pandas as pd
 from biocnn.augment.sets import resolve_augment
 from biocnn.config.registry import resolve
 from biocnn.config.settings import Settings
+from biocnn.core.plurals import plural
 from biocnn.data.decisions import resolve as resolve_settings
 from biocnn.data.frame import frame_of
 from biocnn.report import images
@@ -72,7 +73,7 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
         images.legend(figure, panels.truth_handles())
     truth = f" {panels.drawn} are drawn;" if panels else " The"
     caption = f"Training images at evenly spaced rows of the table of examples.{truth} contrast is stretched."
-    return gallery.add("examples", figure, f"{len(rows)} training images", caption, vector=False)
+    return gallery.add("examples", figure, f"{plural(len(rows), 'training image')}", caption, vector=False)
 
 
 def _panels(results: Results) -> Panels | None:

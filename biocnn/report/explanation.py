@@ -7,13 +7,14 @@ import pandas as pd
 
 from biocnn.config.settings import Settings
 from biocnn.config.strands import RNA
+from biocnn.core.plurals import plural
 from biocnn.explain.similarity import ALIKE as GROUPED
 from biocnn.explain.similarity import similarity
 from biocnn.io.meme import read_meme
 from biocnn.report import images, motif_tables, motifs
 from biocnn.report.attributions import attributed, evolved, files, load
 from biocnn.report.bags import attention
-from biocnn.report.blocks import Section, Table, Text, plural, short, wrapped
+from biocnn.report.blocks import Section, Table, Text, short, wrapped
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, top_motif
 from biocnn.report.likeness import likeness
@@ -185,6 +186,6 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
         named = [(id, output + " (true)" * bool(true)) for id, output, true in shown]
         titles = [f"{short(id, width)}\n{wrapped(name, width)}" for id, name in named]
         figure = images.heat_maps(stored["image"][part], stored["cam"][part].astype(np.float64), titles)
-        alt, key = f"Class activation maps of {count} images", f"cam_{row + 1}" if row else "cam"
+        alt, key = f"Class activation maps of {plural(count, 'image')}", f"cam_{row + 1}" if row else "cam"
         pictures.append(gallery.add(key, figure, alt, caption if not row else "Further images.", vector=False))
     return pictures

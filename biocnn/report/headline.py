@@ -230,7 +230,7 @@ def caution(results: Results) -> str:
         return "".join(f"{name}: {words}" for name, words in found.items())
     metrics, table = results.headline, compared(results)
     if len(table) and (few := int(table["n"].max())) < FEW:
-        return f"{few} examples are too few to compare the network with baselines."
+        return f"Too few examples ({few}) to compare the network with baselines."
     lost = table[~_clear(table)] if len(table) else table
     if not len(lost):
         return ""
@@ -271,7 +271,7 @@ def comparison(results: Results) -> str:
     metric = next(name for name in results.headline if name in set(table["metric"]))
     table = table[table["metric"] == metric]
     if (few := int(table["n"].max())) < FEW:
-        return f"{few} examples are too few for a comparison"
+        return f"too few examples ({few}) for a comparison"
     least = table.loc[table["gain"].idxmin()]
     name, gain = BASELINES.get(least["baseline"], least["baseline"]), number(abs(least["gain"]))
     unit, several = metric_name(metric), table["output"].nunique() > 1

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from biocnn.config.settings import Settings
+from biocnn.core.plurals import plural
 from biocnn.data.splits import SPLITS
-from biocnn.report.blocks import Quote, Section, plural
+from biocnn.report.blocks import Quote, Section
 from biocnn.report.citations import Citations
 from biocnn.report.figures import Gallery
 from biocnn.report.headline import NEGATIVES, best_rows, metric_name, number

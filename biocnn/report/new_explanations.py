@@ -15,6 +15,7 @@ from biocnn.config.registry import resolve
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.data.covariates import encode_covariates
 from biocnn.explain.genome_files import averaged
 from biocnn.explain.images import picture
@@ -44,7 +45,7 @@ def explain_files(
 ) -> None:
     """Explain the predictions of a model file for new sequences or images, as its input does."""
     if len(models) != 1:
-        raise InputError(f"{len(models)} models", "explain the predictions of one after the other")
+        raise InputError(f"{len(models)} models", "explain one model at a time")
     model = Model(models[0], trust=trust)
     check_explained(model)
     if genome and not model.input.scanned:
@@ -53,7 +54,7 @@ def explain_files(
         raise InputError(f"--covariates: {model.path} was trained without covariates", "leave it out")
     own = genome if model.input.scanned else covariates
     for name, count in resolve(model.input.explained)(model, data, folder, own).items():
-        log.info("%d rows in %s", count, name)
+        log.info("%s in %s", plural(count, "row"), name)
 
 
 def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | None) -> dict[str, int]:

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from biocnn.apply.overlay import thumbnail_path
+from biocnn.core.plurals import plural
 from biocnn.report import curves
-from biocnn.report.blocks import Block, Picture, Section, Table, Text, counted, plural, table, wrapped
+from biocnn.report.blocks import Block, Picture, Section, Table, Text, counted, table, wrapped
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, new_figure
 from biocnn.report.headline import interval, number
 from biocnn.report.images import bare
@@ -155,9 +156,8 @@ def counts(results: Results) -> Section:
         return section
     found = found[found["skipped"].isna()]
     where = plural(found["image"].nunique(), "new image")
-    words = (
-        f"{found['count'].sum():,.0f} objects in {where}. All counts are in {path}; apply/density has the densities, "
-    )
+    number_of = plural(round(found["count"].sum()), "object")
+    words = f"{number_of} in {where}. All counts are in {path}; apply/density has the densities, "
     section.blocks.append(Text(words + "whose sums are the counts, and apply/overlays pictures of them."))
     numbered = found.groupby(["image", "path"], sort=False)["count"].sum().rename("n").reset_index()
     counted_ = found.rename(columns={"class": "name"})

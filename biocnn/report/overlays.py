@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from biocnn.core.plurals import plural
 from biocnn.io.display import scale_bar, unit_name
-from biocnn.report.blocks import Block, Files, Mark, Text, Viewer, plural
+from biocnn.report.blocks import Block, Files, Mark, Text, Viewer
 from biocnn.report.headline import number
 from biocnn.report.results import Results
 

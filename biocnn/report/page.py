@@ -8,9 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from biocnn.config.settings import Settings
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.report import sections
 from biocnn.report.audit import audit
-from biocnn.report.blocks import Section, plural
+from biocnn.report.blocks import Section
 from biocnn.report.calibration import calibration
 from biocnn.report.confidence import confidence
 from biocnn.report.covariates import covariates

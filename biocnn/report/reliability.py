@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from biocnn.core.palette import BLUE
+from biocnn.core.plurals import plural
 from biocnn.metrics import ece, labelled
 from biocnn.metrics.weighted import BINS, bins_of_equal_mass
-from biocnn.report.blocks import Text, plural, short
+from biocnn.report.blocks import Text, short
 from biocnn.report.figures import FAINT, MUTED, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results

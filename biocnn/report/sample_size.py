@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from biocnn.core.plurals import plural
 from biocnn.report.results import Results
 
 IMAGES = 10  # images with a mask, boxes or points, below which a split is small
@@ -42,7 +43,7 @@ def small(results: Results) -> str:
     if 0 < count < least(results):
         return f"only {count} {where} {results.input.examples if count > 1 else results.input.name}"
     if found is not None and found < EXAMPLES:
-        return f"only {found} positive{'s' * (found != 1)} of {count:,} {where} {results.input.examples}"
+        return f"only {plural(found, 'positive')} of {count:,} {where} {results.input.examples}"
     return ""
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from biocnn.core.plurals import plural
 from biocnn.report.blocks import Section, Table, Text, table
 from biocnn.report.figures import SERIES, Gallery, letter, new_figure
 from biocnn.report.headline import number
@@ -79,7 +80,7 @@ def _highest(peaks: pd.DataFrame, name: str, predicted: str) -> Table:
         rows.append([rank, place, f"{row.end - row.start:,}", number(row.value), share])
     header = ["Rank", "Summit", "Length", predicted.capitalize(), "True fraction"]
     caption = (
-        f"Highest of {len(peaks):,} peaks in {name}. Summit: its middle base (1-based). Length: in bp. True fraction: "
-        "estimated fraction of true peaks among this peak and those above it."
+        f"Highest of {plural(len(peaks), 'peak')} in {name}. Summit: its middle base (1-based). Length: in bp. True "
+        "fraction: estimated fraction of true peaks among this peak and those above it."
     )
     return table(caption, header, rows, ",".join(header), f"scan/{name}")

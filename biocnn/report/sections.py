@@ -10,9 +10,10 @@ import yaml
 from biocnn.config.registry import own_module, resolve
 from biocnn.config.settings import Settings
 from biocnn.core.files import sha256
+from biocnn.core.plurals import plural
 from biocnn.data.splits import SPLITS, TRAIN_DEV
 from biocnn.report import curves, splits
-from biocnn.report.blocks import Code, Files, Section, Table, Text, counted, plural, short, table
+from biocnn.report.blocks import Code, Files, Section, Table, Text, counted, short, table
 from biocnn.report.figures import Gallery
 from biocnn.report.findings import findings
 from biocnn.report.headline import metric_name, number

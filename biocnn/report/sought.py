@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from biocnn.core.plurals import plural
 from biocnn.report.blocks import short
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.headline import number
@@ -113,7 +114,7 @@ def _kernels(stored: dict[str, np.ndarray], results: Results, gallery: Gallery) 
     volumes = kernels.ndim == 5
     planes = kernels[order, :, kernels.shape[2] // 2] if volumes else kernels[order]
     caption = (
-        f"The {len(order)} kernels of the first layer"
+        f"The {plural(len(order), 'kernel')} of the first layer"
         if len(order) == len(kernels)
         else (f"The {len(order)} of {len(kernels)} kernels of the first layer with the largest weights")
     )
@@ -126,7 +127,7 @@ def _kernels(stored: dict[str, np.ndarray], results: Results, gallery: Gallery) 
         caption += "Red: positive weights; blue: negative"
         caption += f"; one row for each channel ({names})." if planes.shape[1] > 1 else "."
     figure = kernel_grid(planes, colours=colours)
-    return gallery.add("kernels", figure, f"{len(order)} kernels of the first layer", caption, vector=False)
+    return gallery.add("kernels", figure, f"{plural(len(order), 'kernel')} of the first layer", caption, vector=False)
 
 
 def kernel_grid(kernels: np.ndarray, *, colours: bool) -> Figure:
@@ -155,11 +156,11 @@ def _feature_maps(stored: dict[str, np.ndarray], gallery: Gallery) -> Picture:
     maps = [stored[f"maps_{row}"] for row in range(len(layers))]
     sizes = [" × ".join(map(str, size)) for size in stored["sizes"]]
     caption = (
-        f"Feature maps of test image {stored['id']} in {len(layers)} layers, from the first to the last: the channels "
-        "that vary most, each from its lowest value (black) to its highest (white)."
+        f"Feature maps of test image {stored['id']} in {plural(len(layers), 'layer')}, from the first to the last: the "
+        "channels that vary most, each from its lowest value (black) to its highest (white)."
     )
     figure = feature_maps(stored["image"], layers, sizes, channels, maps)
-    return gallery.add("feature_maps", figure, f"Feature maps of {len(layers)} layers", caption, vector=False)
+    return gallery.add("feature_maps", figure, f"Feature maps of {plural(len(layers), 'layer')}", caption, vector=False)
 
 
 def feature_maps(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from biocnn.config.registry import REGISTRY, find, tasks_of
 from biocnn.core.files import atomic
-from biocnn.report.blocks import plural
+from biocnn.core.plurals import plural
 from biocnn.report.drawing import data_uri
 from biocnn.report.glossary import Explainer
 from biocnn.report.headline import (

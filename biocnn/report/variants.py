@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from biocnn.report.blocks import Section, Table, Text, plural, short, table
+from biocnn.core.plurals import plural
+from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import number
 from biocnn.report.mutation_map import hints, mutation_maps

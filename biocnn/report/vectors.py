@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.registry import resolve
+from biocnn.core.plurals import plural
 from biocnn.metrics import labelled
 from biocnn.report import curves
-from biocnn.report.blocks import Table, Text, plural, table
+from biocnn.report.blocks import Table, Text, table
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import number
 from biocnn.report.reliability import reliability

@@ -212,7 +212,7 @@ class BagInput(ImageInput):
         """Describe their numbers of images, and the images."""
         low, middle, high = facts.bags
         number = f"{low:,}" if low == high else f"{low:,} to {high:,} (median {middle:,})"
-        return f"of {number} images {super().describe(facts)}"
+        return f"of {number} image{'s' * (number != '1')} {super().describe(facts)}"
 
 
 def make_input(facts: "Facts") -> Input:

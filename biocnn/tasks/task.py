@@ -13,6 +13,7 @@ from biocnn.config.registry import target as path_of
 from biocnn.config.schema import Chosen, choose, own_settings
 from biocnn.config.signatures import positional
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.tasks.target import Target
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class Task(ABC):
     def check_facts(self) -> "Iterator[str]":
         """Yield what is wrong with the facts."""
         if self.facts.out_channels != self.channels:
-            yield f"out_channels is {self.facts.out_channels}, but {len(self.outputs)} outputs need {self.channels}"
+            outputs = plural(len(self.outputs), "output")
+            yield f"out_channels is {self.facts.out_channels}, not {self.channels}, for {outputs}"
 
     @property
     def channels(self) -> int:

@@ -19,6 +19,7 @@ from biocnn.config.strands import check_strands
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.core.parallel import ALONE, Processes
+from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import GIB, resolve
 from biocnn.data.frame import frame_of
@@ -235,7 +236,7 @@ def announce(
         + (f"{processes.number} processes, " if processes.number > 1 else "")
         + f"precision {section.precision}, about {(memory + resident_bytes(device)) / GIB:.1f} GB of memory"
     )
-    log(f"{section.epochs} epochs of {steps:,} steps of {section.batch_size} examples")
+    log(f"{plural(section.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(section.batch_size, 'example')}")
 
 
 def try_step(

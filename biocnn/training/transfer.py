@@ -14,6 +14,7 @@ from biocnn.config.settings import Train
 from biocnn.core.cards import some
 from biocnn.core.errors import InputError
 from biocnn.core.files import sha256
+from biocnn.core.plurals import plural
 from biocnn.data.decisions import fill_in
 from biocnn.nn.blocks import ConvBlock
 from biocnn.tasks.facts import Decision, Facts
@@ -195,9 +196,9 @@ def transfer_weights(
     frozen = section.epochs or 0 if section.body_lr == 0 else section.freeze_epochs
     body = _body(network, taken) if frozen or section.body_lr is not None else ()
     if frozen:
-        log(f"{len(body)} layers of the body are frozen for {frozen} epochs")
+        log(f"frozen for {plural(frozen, 'epoch')}: {plural(len(body), 'layer')} of the body")
     if section.body_lr:
-        log(f"{len(body)} layers of the body are trained with a learning rate of {section.body_lr:g}")
+        log(f"trained with a learning rate of {section.body_lr:g}: {plural(len(body), 'layer')} of the body")
     state = TransferState({}, body, frozen)
     if section.body_lr == 0 and len(state.weights(network)) == len([*network.parameters()]):
         raise InputError("train.body_lr: 0 leaves nothing to train", "give it a number above 0")
@@ -227,7 +228,7 @@ def _check_foreign(source: Source, copied: dict[str, Tensor], lacking: tuple[str
             f"{len(wrong)} of {len(source.origin)} weights of {section.start_from} do not fit: {', '.join(wrong[:5])}"
         )
         if not wrong:
-            what = f"{section.start_from} has no weights for {len(lacking)} layers: {', '.join(lacking[:5])}"
+            what = f"{section.start_from} has no weights for {plural(len(lacking), 'layer')}: {', '.join(lacking[:5])}"
         settings = ", ".join(f"{key}: {'null' if value is None else value}" for key, value in source.settings.items())
         raise InputError(f"train.start_from: {what}", f"set model: {{name: {source.model}, {settings}}}")
 

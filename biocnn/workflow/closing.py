@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, TextIO
 
+from biocnn.core.plurals import plural
 from biocnn.workflow.attempts import MEMORY, NODE, STATES, TIME, Attempt, last_attempt, state_of
 from biocnn.workflow.resources import NEEDS
 
@@ -117,7 +118,7 @@ def failures(logs: Iterable[str], absolute: bool = False, started: float = 0.0) 
             jobs[log[1]] = (step, block)
     found = list(filter(None, (_failure(step, log, block, absolute, started) for log, (step, block) in jobs.items())))
     if len(found) > MOST:
-        found[MOST:] = [f"... and {len(found) - MOST} more jobs failed"]
+        found[MOST:] = [f"... and {plural(len(found) - MOST, 'more job')} failed"]
     return "\n".join(["", *found]) if found else ""
 
 
@@ -158,7 +159,7 @@ def _remedy(step: str, cause: str, attempt: Attempt | None) -> list[str]:
     if cause == TIME:
         longer = f"--set-resources {step}:runtime={2 * minutes} requests more time"
         again = f"start again: it resumes; {longer}" if step in NEEDS and NEEDS[step].resumes else longer
-        return [f"biocnn: {step} reached its time limit of {minutes} minutes{known}", f"  {again}"]
+        return [f"biocnn: {step} reached its time limit of {plural(minutes, 'minute')}{known}", f"  {again}"]
     if cause == NODE:
         return [f"biocnn: {node} failed while {step} ran{known}", "  start again; a training resumes"]
     return [f"biocnn: {step} was stopped: preempted, or cancelled{known}", "  start again; a training resumes"]

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.workflow.resources import NEEDS, SHORTEST
 
 
@@ -119,7 +120,7 @@ def _fits(request: Request, partition: Partition) -> bool:
 
 def _words(request: Request) -> str:
     gpus = _gpu_count(request.gpus)
-    return f"node for {request.mem_mb} MB, {request.minutes} minutes, {request.cpus} cores{gpus}"
+    return f"node for {request.mem_mb} MB, {plural(request.minutes, 'minute')}, {plural(request.cpus, 'core')}{gpus}"
 
 
 def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
@@ -136,8 +137,8 @@ def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
 def describe(partition: Partition) -> str:
     """Return what a node of a partition offers, in words."""
     gpus = _gpu_count(partition.gpus)
-    limit = "no time limit" if partition.minutes == sys.maxsize else f"{partition.minutes} minutes"
-    return f"{partition.cpus} cores, {partition.mem_mb} MB{gpus}, {limit}"
+    limit = "no time limit" if partition.minutes == sys.maxsize else plural(partition.minutes, "minute")
+    return f"{plural(partition.cpus, 'core')}, {partition.mem_mb} MB{gpus}, {limit}"
 
 
 def _gpu_count(number: int) -> str:

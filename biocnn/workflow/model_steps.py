@@ -7,6 +7,7 @@ from typing import Any
 from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.workflow.options import load_experiment, of_stored, options_of
 
 log = logging.getLogger("biocnn")
@@ -36,7 +37,7 @@ def predict(
     table = covariates or (load_experiment(config, data_root).settings.apply.covariates if config else None)
     with atomic(out) as folder:
         counts = apply_files(data, models, folder, covariates=table, genome=genome, **given)
-    log.info("%s", ", ".join(f"{count} rows in {out / name}" for name, count in counts.items()))
+    log.info("%s", ", ".join(f"{plural(count, 'row')} in {out / name}" for name, count in counts.items()))
 
 
 def _predict_stored(models: list[Path], data: Path, out: Path, given: dict[str, Any]) -> None:

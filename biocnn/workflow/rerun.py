@@ -9,6 +9,7 @@ from pathlib import Path
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.core.plurals import plural
 from biocnn.workflow.launch import snakemake_command
 from biocnn.workflow.naming import check_name
 
@@ -38,13 +39,14 @@ def verify(results: Path) -> None:
             lines.append(error.message)
             continue
         words = f"{len(found)} different" if found else "all as in the manifest"
-        log.info("%s: %d inputs and %d outputs: %s", folder, len(manifest["inputs"]), len(manifest["outputs"]), words)
+        inputs, outputs = plural(len(manifest["inputs"]), "input"), plural(len(manifest["outputs"]), "output")
+        log.info("%s: %s and %s: %s", folder, inputs, outputs, words)
         for line in changed_surroundings(manifest):
             log.info("%s: %s", folder, line)
         lines += [f"{folder}: {line}" for line in found]
     if lines:
         raise InputError(
-            "\n".join([f"{len(lines)} difference{'s' * (len(lines) > 1)} from the manifest:", *lines]),
+            "\n".join([f"{plural(len(lines), 'difference')} from the manifest:", *lines]),
             "run snakemake again to make these files from the present inputs, or restore them from a copy",
         )
 

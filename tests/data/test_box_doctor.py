@@ -74,7 +74,7 @@ def test_all_faults_of_a_table_are_named_at_once(tmp_path: Path) -> None:
     path = table(tmp_path, *rows, header=HEADER + ",split")
     (tmp_path / "c.png").rename(tmp_path / "c1.png")
     words = (
-        "line 3: y1 is '2O' (2 such rows)", "1 images are in more than one split", "a.png (train, test)",
+        "line 3: y1 is '2O' (2 such rows)", "1 image in more than one split", "a.png (train, test)",
         "1 of 3 image files do not exist: c.png (line 5)", "did you mean 'c1.png'?",
     )  # fmt: skip
     refused(*words, table=path)
@@ -130,7 +130,7 @@ def test_an_image_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
         f"{name}.png,{split}" for name, split in zip("abcda", ("train", "train", "val", "test", "test"), strict=True)
     ]
     (tmp_path / "index.csv").write_text("\n".join(["image,split", *rows]) + "\n")
-    words = ("1 images are listed more than once: a.png", "list each image once")
+    words = ("1 image listed more than once: a.png", "list each image once")
     refused(*words, index=tmp_path / "index.csv", **as_voc(tmp_path))
     options = as_coco(tmp_path)
     options["coco"].write_text(options["coco"].read_text().replace("b.png", "a.png"))
@@ -163,7 +163,7 @@ def test_images_in_two_splits_of_a_published_set_are_named(data_root: Path, tmp_
     for theirs, ours in (("Training", "train"), ("Validation", "val"), ("Testing", "test")):
         text = text.replace(f",{theirs},", f",{ours},")
     (tmp_path / "boxes.csv").write_text(text)
-    words = ("60 images are in more than one split", "tested with the same", "(train, val)")
+    words = ("60 images in more than one split", "tested with the same", "(train, val)")
     refused(*words, table=tmp_path / "boxes.csv", images=data_root / "images" / "bccd_detection" / "images")
 
 

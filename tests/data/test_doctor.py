@@ -98,7 +98,7 @@ def test_faults_of_objects(folder: Folder) -> None:
     found = counts(checks)
     assert found["masks whose ids have gaps: harmless"] == 1
     assert found["objects that touch another, of 43"] == 2
-    assert checks.findings_frame()["detail"].tolist() == ["no pixel", "1 objects", "1 of 6 objects"]
+    assert checks.findings_frame()["detail"].tolist() == ["no pixel", "1 object", "1 of 6 objects"]
 
 
 def test_blurred_edges_are_repaired_and_counted(folder: Folder) -> None:

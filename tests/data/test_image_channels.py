@@ -28,7 +28,7 @@ def test_grey_images_stored_as_rgb_become_one_channel(folder):
         zip(checks["reason"], checks["count"], strict=True)
     )
     save(folder / "images" / "a2.png", picture(channels=3))
-    refused("1 in 1 images", "a0.png", "3 in 2 images", "a1.png", "convert", table=folder / "index.csv")
+    refused("1 in 1 image", "a0.png", "3 in 2 images", "a1.png", "convert", table=folder / "index.csv")
 
 
 def test_colour_images_stay_in_colour_even_if_some_are_grey(folder):
@@ -84,7 +84,7 @@ def test_different_pixel_sizes_are_reported_and_not_used(stained):
 def test_8_and_16_bit_images_are_not_mixed(folder):
     save(folder / "images" / "a1.tif", picture(dtype=np.uint16))
     table = rewrite(folder, ("images/a1.png", "images/a1.tif"))
-    refused("uint16 in 1 images", "a1.tif", "uint8 in 2 images", "convert all", table=table)
+    refused("uint16 in 1 image", "a1.tif", "uint8 in 2 images", "convert all", table=table)
 
 
 def test_axes_of_a_stack_can_be_given(folder):

@@ -44,7 +44,7 @@ def test_hidden_and_foreign_files_are_ignored(tmp_path):
 def test_the_rule_that_pairs_most_is_tried_on_incomplete_folders(tmp_path):
     with pytest.raises(InputError) as caught:
         paired(tmp_path, ["a.png", "b.png", "c.png"], ["a_mask.png", "b_mask.png", "x_mask.png"])
-    assert "1 of 3 images have no mask" in str(caught.value)
+    assert "for 1 of 3 images: " in str(caught.value)
     assert "c.png" in str(caught.value)
     assert "without words" in caught.value.remedy
 

@@ -79,7 +79,7 @@ def test_numbers_in_an_npz_file(tmp_path: Path) -> None:
     raw, _ = read(npz=tmp_path / "d.npz", values=["age", "size"])
     np.testing.assert_array_equal(raw.y, y.astype(np.float32))
     assert raw.facts.outputs == ["age", "size"]
-    refused("1 names for 2 columns", npz=tmp_path / "d.npz", values=["age"])
+    refused("1 name for 2 columns", npz=tmp_path / "d.npz", values=["age"])
 
 
 def test_codes_of_many_digits_are_different_classes_and_numbered_grades_are_no_classes_without_order(

@@ -123,7 +123,10 @@ BAD = [
     ({"intervals": "a.bed", "targets": {"x": 9}}, "a.bed line 1: column 9 is missing"),
     ({"intervals": "a.bed", "targets": {"x": 4}}, "a.bed line 1: column 4 is 'name'"),
     ({"intervals": "a.bed", "targets": {"x": 5}, "log1p": True}, "x of chrI:100-110... is -1, which has no log"),
-    ({"intervals": "a.bed", "targets": {"x": 5}, "blacklist": "a.bed"}, "a.bed: all 1 windows: overlaps the blacklist"),
+    (
+        {"intervals": "a.bed", "targets": {"x": 5}, "blacklist": "a.bed"},
+        "all windows (1): overlaps the blacklist",
+    ),
 ]
 
 

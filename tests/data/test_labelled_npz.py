@@ -167,7 +167,7 @@ def test_a_wrong_npz_file_is_refused(tmp_path: Path, more: dict, words: tuple[st
 
 def test_numbers_below_0_are_no_classes(tmp_path: Path) -> None:
     labels = np.array([0, -1, 1])
-    refused("label -1 of val_images[1]", "counted from 0 (1 such labels)", npz=npz(tmp_path, val_labels=labels))
+    refused("label -1 of val_images[1]", "counted from 0 (1 such label)", npz=npz(tmp_path, val_labels=labels))
 
 
 def test_a_damaged_npz_file_is_refused(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_fractions_nan_and_too_large_ids_are_refused(tmp_path):
     path = tmp_path / "m.tif"
     tifffile.imwrite(path, np.array([[0, 0.5], [np.inf, 1]], np.float32))
     with pytest.raises(
-        InputError, match=r"m.tif: a mask with 2 values that are not whole numbers, such as 0.5\n.*whole numbers"
+        InputError, match=r"m.tif: a mask with 2 values other than whole numbers, such as 0.5\n.*whole numbers"
     ):
         read_mask(path)
     tifffile.imwrite(path, np.array([[0, 1], [np.nan, 1]], np.float32))
@@ -223,7 +223,7 @@ def test_fractions_nan_and_too_large_ids_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("colors", "words"),
     [
-        ({"a": [0, 0, 0]}, ("1 classes", "2 to 254")),
+        ({"a": [0, 0, 0]}, ("1 class", "2 to 254")),
         ({"a": [0, 0, 0], "b": [0, 0]}, ("data.colors.b", "three numbers")),
         ({"a": [0, 0, 0], "b": [0, 0, 256]}, ("data.colors.b", "0 to 255")),
         ({"a": [0, 0, 0], "b": [0, 0, 0]}, ("data.colors.b", "another class")),

@@ -89,7 +89,7 @@ def test_folders_without_a_pair_are_refused(tmp_path: Path) -> None:
     for folder in "ab":
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{folder}.png").touch()
-    with pytest.raises(InputError, match=r"1 of 1 images have no target in .*b: a\.png") as caught:
+    with pytest.raises(InputError, match=r"no target in .*b for 1 of 1 image: a\.png") as caught:
         read(images=tmp_path / "a", targets=tmp_path / "b")
     assert "columns image and target" in caught.value.remedy
 

@@ -59,10 +59,10 @@ def test_an_image_without_mask_and_a_mask_without_image(folder):
     for i in range(4):
         save(folder / "images" / f"b{i}.png", picture())
     both = {"images": folder / "images", "masks": folder / "masks"}
-    refused("4 of 7 images have no mask", "b0.png, b1.png, b2.png, ...", "same name", "data.table", **both)
+    refused("for 4 of 7 images: b0.png, b1.png, b2.png, ...", "same name", "data.table", **both)
     for i in range(5):
         save(folder / "masks" / f"b{i}.png", binary())
-    refused("1 of 8 masks have no image", "b4.png", "same name", **both)
+    refused("no image in ", "for 1 of 8 masks: b4.png", "same name", **both)
     refused("both are", "data.table", images=folder / "images", masks=folder / "images")
     (folder / "none").mkdir()
     refused("data.masks", "no image file", ".png", images=folder / "images", masks=folder / "none")

@@ -32,7 +32,7 @@ def test_shares_are_nested_and_of_whole_groups() -> None:
 
 def test_a_share_of_too_few_groups_is_refused() -> None:
     split, groups = pd.Series(["train", "train", "test"]), pd.Series(["a", "a", "b"])
-    with pytest.raises(InputError, match=r"learning_curve: 0\.5 of 1 groups"):
+    with pytest.raises(InputError, match=r"learning_curve: 0\.5 of 1 training group"):
         with_share(split, groups, 0.5, 1)
 
 

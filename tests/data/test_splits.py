@@ -174,7 +174,7 @@ def test_a_given_train_dev_is_kept() -> None:
     given = ["train", "train_dev", "val", "test"]
     found = split(table(["a", "a", "b", "c"], split=given))
     assert list(set_aside(found, 0.1, 1)) == given
-    with pytest.raises(InputError, match="cuts 1 groups"):
+    with pytest.raises(InputError, match="cuts 1 group"):
         split(table(["a", "b", "b", "c"], split=given))
 
 
@@ -193,6 +193,6 @@ def test_too_few_groups_leave_a_split_empty(groups: list[str]) -> None:
 @pytest.mark.parametrize("parts", [["test", "train", "train", "val"], ["train", "val", "val", "test"]])
 def test_a_given_split_that_cuts_a_group_is_refused(parts: list[str]) -> None:
     error = refusal(table(["a", "a", "b", "c"], split=parts))
-    assert error.message == "split column 'split' cuts 1 groups, for example 'a'"
+    assert error.message == "split column 'split' cuts 1 group, for example 'a'"
     assert "split.group: id" in error.remedy
     assert list(split(table(["a", "a", "b", "c"], split=parts), group="id")) == parts

@@ -52,7 +52,7 @@ def test_axes_of_length_one_leave_a_plane(tmp_path, shape, axes):
 def test_unsupported_numpy_files_are_refused(tmp_path):
     path = tmp_path / "a.npy"
     np.save(path, np.arange(5))
-    refused(path, "1 axes", "Y and X")
+    refused(path, "an array of shape (", "Y and X")
     np.save(path, np.ones((0, 8)))
     refused(path, "shape (0, 8), without pixels")
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)

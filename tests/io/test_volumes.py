@@ -57,7 +57,7 @@ def refused(*words, **settings):
 def test_folders_of_nifti(folder):
     path, images = folder
     both = {"images": path / "images", "masks": path / "masks"}
-    refused("float32 in 1 images", "int16 in 2 images", "data.normalise: image", **both)
+    refused("float32 in 1 image", "int16 in 2 images", "data.normalise: image", **both)
     raw, checks = read(**both, normalise="image")
     facts = raw.facts
     assert (facts.spatial_dims, facts.spacing, facts.unit) == (3, [2.0, 0.5, 0.5], "mm")

@@ -62,7 +62,7 @@ def test_the_network_alone_needs_no_caution_but_is_shown(tmp_path):
 
 def test_a_few_examples_are_not_compared(tmp_path):
     rows = [row(name) | {"n": 4} for name in BASELINES]
-    assert caution(results_of(tmp_path, rows)) == "4 examples are too few to compare the network with baselines."
+    assert caution(results_of(tmp_path, rows)) == "Too few examples (4) to compare the network with baselines."
 
 
 def test_the_caution_starts_with_the_baseline_that_is_not_beaten(tmp_path):

@@ -60,7 +60,7 @@ def test_a_request_that_no_partition_satisfies_is_named_and_nothing_submitted(
     run = go(cluster, project, tmp_path, "--set-resources", "genome:mem_mb=9000", "train:runtime=1")
     assert run.returncode == 2
     last = run.stderr.strip().splitlines()[-5:]
-    assert last[0] == "biocnn: genome: SLURM's default partition offers no node for 9000 MB, 10 minutes, 1 cores"
+    assert last[0] == "biocnn: genome: SLURM's default partition offers no node for 9000 MB, 10 minutes, 1 core"
     assert last[2:] == [
         "biocnn: train: runtime=1 is too short: the last minute is for saving the state",
         "  use at least --set-resources train:runtime=3",

@@ -91,7 +91,7 @@ def test_numbers_of_sequences_are_judged_by_their_correlation() -> None:
 
 def test_the_form_of_another_task_is_refused() -> None:
     facts = image_facts(task="regression", outputs=["a"]).model_copy(update={"form": "above"})
-    assert list(facts.faults()) == ["out_channels is 1, but 1 outputs need 0"]
+    assert list(facts.faults()) == ["out_channels is 1, not 0, for 1 output"]
 
 
 def test_intervals_do_not_depend_on_the_unit() -> None:

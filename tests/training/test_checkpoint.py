@@ -286,7 +286,7 @@ def test_only_networks_are_called(tmp_path: Path, name: str) -> None:
         ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
         ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
         ("facts", {"task": "instances"}, "which is not for sequences"), ("facts", {"spatial_dims": 9}, "spatial_dims"),
-        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "2, but 1 outputs need 1"),
+        ("facts", {"in_channels": -1}, "in_channels"), ("facts", {"outputs": ["a"]}, "2, not 1, for 1 output"),
         ("facts", {"outputs": None}, "outputs"), ("facts", {"window": 0}, "window"),
         ("facts", {"window": 10**30}, "window"), ("facts", {"iupac": []}, "iupac"),
         ("facts", {"decisions": {"channels": 3}}, "decisions"), ("fold", -1, "fold"), ("fold", "x", "fold"),

@@ -168,7 +168,7 @@ CASES = {
     "corrupt TIFF": (images, corrupt_tiff, ["i2.tif"]),
     "unknown group": (intervals, settings(split_test=["chr9"]), ["split.test", "chr9", "chr3"]),
     "empty split": (intervals, settings(split_test=["chr1", "chr3"]), ["split", "train", "empty"]),
-    "one chromosome": (intervals, one_chromosome, ["split", "1 groups in all: chr1", "data.block: 1000000"]),
+    "one chromosome": (intervals, one_chromosome, ["split", "1 group in all: chr1", "data.block: 1000000"]),
     "column names in BED": (intervals, edit("peaks.bed", lambda text: "chrom\tstart\tend\n" + text), ["line 1", "#"]),
     "UTF-16": (intervals, utf16, ["peaks.bed", "UTF-16", "UTF-8"]),
     "one class": (

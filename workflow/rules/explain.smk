@@ -30,7 +30,7 @@ rule explain:
         " biocnn explain {input.models:q} {input.dataset:q} {output:q} --config {params.config:q} {params.genome:q}"
 
 
-# Made for the report where explain.likeness is true, and for any run whose folder is asked for.
+# Made for the report where explain.likeness is true, and for any run whose folder is requested.
 rule features:
     input:
         model="results/{experiment}/runs/{run}/model.safetensors",

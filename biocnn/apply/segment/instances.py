@@ -71,9 +71,9 @@ def label_blocks(
         count, cut = count + len(own), cut + reaching
         kept.passed(index)
     if cut:
-        log.warning("%d objects may be cut, because they extend beyond the block that fits in memory_gb", cut)
+        log.warning("objects that may be cut, because they extend beyond the block that fits in memory_gb: %d", cut)
     if taken:
-        log.warning("%d pixels belong to two objects from different blocks; the first object keeps them", taken)
+        log.warning("pixels of two objects from different blocks, which the first object keeps: %d", taken)
     return together(parts), np.arange(-1, count)
 
 

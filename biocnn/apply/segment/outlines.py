@@ -116,7 +116,7 @@ def export_found(
             for row, counts in zip(rows, run_lengths(local, start, shape), strict=True):
                 masks[row] = counts
     if large:
-        log.warning("the outlines of %d objects are left out, because they do not fit in memory_gb", large)
+        log.warning("objects without outlines, because these do not fit in memory_gb: %d", large)
     write_shapes(
         folder, name, found.in_order(shapes), found.outputs, exports, "detection" if found.separate else "annotation"
     )

@@ -75,7 +75,7 @@ def measure_pieces(
             table = measure(local, image.read(window), spacing, score, uncertainty=uncertainty, offset=start, **common)
         tables.append(table.assign(label=rows + 1))
     if large:
-        log.warning("the shape of %d objects is not measured, because they do not fit in memory_gb", large)
+        log.warning("objects whose shape is not measured, because they do not fit in memory_gb: %d", large)
     found = pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
     return found.reindex(columns=tables[0].columns).sort_values("label", ignore_index=True)
 

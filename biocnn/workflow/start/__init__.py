@@ -9,6 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 
 if TYPE_CHECKING:
     from biocnn.tasks.facts import Facts
@@ -56,7 +57,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     draft = settle(proposal, ask)
     command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
     left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
-    left[MOST:] = [f"... and {len(left) - MOST} more files"] * (len(left) > MOST)
+    left[MOST:] = [f"... and {plural(len(left) - MOST, 'more file')}"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
     head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]
     head += [

@@ -14,6 +14,7 @@ from biocnn.config.schema import settings_schema
 from biocnn.config.settings import Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.facts import read_data
 from biocnn.data.raw import Raw
 from biocnn.data.storing import divide
@@ -117,7 +118,9 @@ def _groups(draft: Draft, ask: Questions) -> bool:
     columns = [c for c in examples if re.search(GROUPS, c) and 1 < examples[c].nunique() < len(examples)]
     pieces = of_examples(examples)
     if columns and "table" in data:
-        options = {c: f"{examples[c].nunique()} different values" for c in columns} | {"none": "all are independent"}
+        options = {c: plural(examples[c].nunique(), "different value") for c in columns} | {
+            "none": "all are independent"
+        }
         chosen = ask.choose("Which column names units that belong together, such as patients?", options)
         draft.notes["data.group"] = "column that a split never cuts"
     elif pieces and "table" not in data:
@@ -157,11 +160,11 @@ def _split(draft: Draft, ask: Questions) -> None:
     folds = max(min(FOLDS, number), 3)
     once = {"val": 0.15, "test": 0.15}
     options = {
-        "folds": f"{folds} trainings, in which each group is tested once",
+        "folds": f"{plural(folds, 'training')}, in which each group is tested once",
         "once": "one training, with about 15% of the groups for each of validation and test",
     }
     order = ["folds", "once"] if number < FEW else ["once", "folds"]
-    question = f"There are {number} groups that a split must not cut. How to split them?"
+    question = f"There are {plural(number, 'group')} that a split must not cut. How to split them?"
     chosen = ask.choose(question, {key: options[key] for key in order}) if number < FEW else "once"
     for key in sorted(order, key=lambda key: key != chosen):
         split: dict[str, Any] = {"folds": folds} if key == "folds" else once
@@ -171,6 +174,6 @@ def _split(draft: Draft, ask: Questions) -> None:
             fault = error
             continue
         draft.sections["split"] = split
-        draft.notes["split"] = f"{number} groups: {options[key]}"
+        draft.notes["split"] = f"{plural(number, 'group')}: {options[key]}"
         return
     raise fault

@@ -293,7 +293,7 @@ def test_an_object_too_large_to_measure_has_only_position_and_size(
         args = (found, row, numbers, InMemory(image), [2.0, 2.0], "um", ["c"])
         whole, little = measure_pieces(*args, 1.0), measure_pieces(*args, 1e-4)
     assert list(whole.columns) == list(little.columns)
-    assert "the shape of 1 objects is not measured" in caplog.text
+    assert "objects whose shape is not measured, because they do not fit in memory_gb: 1" in caplog.text
     measured = [name for name in whole if not name.startswith("neighbour")]
     pd.testing.assert_series_equal(whole.loc[0, measured], little.loc[0, measured], check_dtype=False)
     known = [

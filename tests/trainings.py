@@ -50,7 +50,7 @@ AUGMENT = {
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     # The first optimizer of a process imports torch._dynamo.
-    ["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "snakemake.cli", "torch._dynamo"]
+    ["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "tests.warm", "torch._dynamo"]
 )
 
 SETTINGS: dict[str, dict[str, Any]] = {

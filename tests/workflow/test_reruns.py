@@ -25,35 +25,30 @@ OF_IMAGES = {"uncertainty", "apply"}
 
 
 class Place:
-    """A working folder in which two experiments with a user's files were run once, and a copy of biocnn."""
+    """A working folder in which two experiments with a user's files were run once."""
 
     def __init__(self, folder: Path) -> None:
-        self.work, self.data, self.package = folder / "work", folder / "data", folder / "package"
+        self.work, self.data, self.bin = folder / "work", folder / "data", folder / "bin"
         for name in ("work/config", "bin", "data/new", "data/images", "data/masks"):
             (folder / name).mkdir(parents=True)
-        shutil.copytree(ROOT / "biocnn", self.package / "biocnn", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(ROOT / "workflow", self.package / "workflow")
-        shutil.copytree(ROOT / "profiles", self.package / "profiles")
-        shutil.copy(ROOT / "Snakefile", self.package)
         shutil.copy(ROOT / "config/config.yaml", self.work / "config")
         for name in ("genome.fa", "peaks.bed", "some.vcf", "images/a.png", "images/b.png", "masks/a.png", "new/n.png"):
             (self.data / name).write_bytes(name.encode().ljust(12))
         (self.data / "cells.csv").write_text("image,mask\nimages/a.png,masks/a.png\nimages/b.png,masks/a.png\n")
         self.write("peaks", PEAKS)
         self.write("cells", CELLS)
-        self.environment = stand_in(folder / "bin", self.package)
         self.run()
 
     def write(self, name: str, settings: dict) -> None:
         (self.work / f"{name}.yaml").write_text(yaml.safe_dump(settings))
 
-    def run(self, *options: str, root: str = "../data") -> str:
+    def run(self, *options: str, root: str = "../data", package: Path = ROOT) -> str:
         config = ["--config", f"data_root={root}", "experiments=[peaks.yaml,cells.yaml]"]
-        return run(self.work, self.environment, *options, *config, snakefile=self.package / "Snakefile")
+        return run(self.work, stand_in(self.bin, package), *options, *config, snakefile=package / "Snakefile")
 
-    def planned(self, root: str = "../data") -> set[str]:
+    def planned(self, root: str = "../data", package: Path = ROOT) -> set[str]:
         """Return the rules that would run again."""
-        text = self.run("--dry-run", root=root)
+        text = self.run("--dry-run", root=root, package=package)
         return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total", "all"}
 
 
@@ -88,14 +83,17 @@ def test_raw_data_are_read_again_for_another_seed_but_not_for_another_split(plac
     place.write("peaks", PEAKS)
 
 
-def test_changed_code_reruns_the_steps_that_use_it(place: Place) -> None:
+def test_changed_code_reruns_the_steps_that_use_it(place: Place, tmp_path: Path) -> None:
+    for name in ("biocnn", "workflow", "profiles"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", tmp_path)
     # The step variants uses other files of the package explain, and an input names this one.
     explained = {"explain", "variants", *AT_THE_END}
     for file, rules in (("explain/step.py", explained), ("report/style.css", {*AT_THE_END})):
-        path = place.package / "biocnn" / file
+        path = tmp_path / "biocnn" / file
         before = path.read_text()
         path.write_text(before + "\n")
-        assert place.planned() == rules, file
+        assert place.planned(package=tmp_path) == rules, file
         path.write_text(before)
 
 

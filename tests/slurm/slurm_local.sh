@@ -56,7 +56,7 @@ PreemptMode=REQUEUE
 GresTypes=gpu
 NodeName=localhost NodeAddr=127.0.0.1 NodeHostname=$(hostname -s) CPUs=$cpus RealMemory=$mem Gres=gpu:fake:$gpus State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=1-00:00:00 DefaultTime=00:05:00 PriorityTier=10 PreemptMode=off State=UP
-PartitionName=scavenge Nodes=ALL MaxTime=1-00:00:00 DefaultTime=00:05:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=5 State=UP
+PartitionName=scavenge Nodes=ALL MaxTime=1-00:00:00 DefaultTime=00:05:00 PriorityTier=1 PreemptMode=REQUEUE GraceTime=2 State=UP
 C
 : > "$dir/gres.conf"
 for i in $(seq 0 $((gpus-1))); do   # any existing character devices serve as stand-ins

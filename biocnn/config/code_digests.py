@@ -38,10 +38,13 @@ def code_of_step(step: str, settings: "Settings | None", sections: Iterable[str]
     sections
         Sections whose classes and functions the step calls.
     """
+    return _code_of_step(step, frozenset(_names(settings, sections)) if settings else frozenset())
+
+
+@cache
+def _code_of_step(step: str, names: frozenset[tuple[str, str]]) -> str:
     texts, modules = _function(STEPS, step)
-    found = {hashlib.sha256(text).digest() for text in texts} | code(
-        {*modules, *(chosen(settings, sections) if settings else ())}
-    )
+    found = {hashlib.sha256(text).digest() for text in texts} | code({*modules, *_sources(names)})
     return hashlib.sha256(b"".join(sorted(found))).hexdigest()[:12]
 
 
@@ -71,6 +74,15 @@ def _code(paths: frozenset[Path]) -> set[bytes]:
 
 def chosen(settings: "Settings", sections: Iterable[str]) -> set[Path]:
     """Return the files of classes and functions that sections name, including candidates; all if the data decide."""
+    return _sources(_names(settings, sections))
+
+
+def _sources(names: Iterable[tuple[str, str]]) -> set[Path]:
+    return {source for kind, name in names if (source := source_of(target(kind, name).partition(":")[0]))}
+
+
+def _names(settings: "Settings", sections: Iterable[str]) -> set[tuple[str, str]]:
+    """Return the kinds and names of these classes and functions."""
     names: set[tuple[str, str]] = set()
     for section in sections:
         kind, value = KINDS[section], getattr(settings, section)
@@ -79,7 +91,7 @@ def chosen(settings: "Settings", sections: Iterable[str]) -> set[Path]:
         names |= {(kind, name) for name in network_names(settings)} if section == "model" else set()
         if negatives := getattr(value, "negatives", None):
             names.add(("negatives", negatives.name))
-    return {source for kind, name in names if (source := source_of(target(kind, name).partition(":")[0]))}
+    return names
 
 
 @cache

@@ -12,7 +12,7 @@ from biocnn.config.registry import input_of, tasks_for
 from biocnn.config.settings import Settings
 from biocnn.core.errors import Faults, InputError
 from biocnn.workflow.cluster import largest
-from biocnn.workflow.invocation import GENOMES, RESULTS, Invocation, frozen_copy, genome_name, report_of, under_results
+from biocnn.workflow.invocation import GENOMES, RESULTS, Invocation, genome_name, report_of, under_results
 from biocnn.workflow.resources import Resources, size_mb
 
 DEMO = RESULTS / "demo"
@@ -32,10 +32,6 @@ class Workflow(Invocation):
         self.attempt = f"set -euo pipefail; source {script}; "
         self.resources = Resources(self.data_mb, largest)
         self._data_mb: dict[str, float] = {}
-
-    def config_of(self, wildcards: Any) -> str:
-        """Return the path of the frozen copy of the experiment."""
-        return str(frozen_copy(wildcards.experiment))
 
     def made(self, *sections: str) -> Callable[[Any], list[str]]:
         """Return an input function: files in sections that other rules make; other files count by their content."""

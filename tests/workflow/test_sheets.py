@@ -55,7 +55,7 @@ def test_jobs_read_no_other_experiment(folder: Path) -> None:
     shutil.rmtree("results/cells")
     after = Workflow({"experiments": "none"}, ROOT, begins=False)
     assert (after.names, after.train_command, after.fastas) == (before.names, before.train_command, before.fastas)
-    for ask in ("runs", "config_of", "genome", "negatives", "calibrations"):
+    for ask in ("runs", "genome", "negatives", "calibrations"):
         assert getattr(after, ask)(of("two")) == getattr(before, ask)(of("two"))
     assert after.depends("data")(of("two")) == before.depends("data")(of("two"))
 

@@ -21,7 +21,7 @@ rule apply:
         settings=W.depends("predict", "apply"),
         code=W.code("predict", "model"),
         images=W.file("apply.images"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn predict {input.models:q} {params.images:q} {output:q} --config {params.config:q}"

@@ -35,7 +35,7 @@ rule trial:
             ),
         ),
         code=W.code("trial", "model", "loss", "augment"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
         # Not declared as output, like the state of rule train.
         state="results/{experiment}/calibrate/{fold}/{trial}.state",
     shell:
@@ -63,7 +63,7 @@ rule calibrate:
         gpu=min(W.gpus, 1),
     params:
         code=W.code("calibrate", "model", "loss", "augment"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
         state="results/{experiment}/calibrate/{fold}/state",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"

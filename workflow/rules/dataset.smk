@@ -56,7 +56,7 @@ rule check:
     params:
         settings=W.depends("seed", "data"),
         code=W.code("check", "data"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
         genome=W.genome_option,
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
@@ -79,7 +79,7 @@ rule dataset:
     params:
         settings=W.depends("seed", "data", "split"),
         code=W.code("dataset"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn dataset {params.config:q} {input:q} {output:q}"

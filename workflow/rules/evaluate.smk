@@ -17,7 +17,7 @@ rule baselines:
     params:
         settings=W.depends("augment", "model"),
         code=W.code("baselines", "model", "augment"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn baselines {params.config:q} {input.dataset:q} {output:q}"
@@ -48,7 +48,7 @@ rule evaluate:
         settings=W.depends("metrics"),
         code=W.code("evaluate", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn evaluate {params.config:q} {input.dataset:q} {input.baselines:q} {output.metrics:q} {output.per_example:q}"
@@ -75,7 +75,7 @@ rule curve:
         settings=W.depends("metrics"),
         code=W.code("curve", "model"),
         runs=W.of_shares("results/{experiment}/runs/{run}"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn curve {params.config:q} {input.dataset:q} {input.metrics:q} {output:q} {params.runs:q}"
@@ -105,7 +105,7 @@ rule negatives:
         settings=W.depends("seed", "data", "metrics"),
         code=W.code("negatives", "data", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
         genome=W.genome_option,
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"

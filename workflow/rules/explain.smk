@@ -23,7 +23,7 @@ rule explain:
     params:
         settings=W.depends("explain", leave=("explain.likeness",)),
         code=W.code("explain", "model"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
         genome=W.genome_option,
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
@@ -49,7 +49,7 @@ rule features:
         gpu=W.gpus,
     params:
         code=W.code("features", "model"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn features {input.model:q} {input.dataset:q} {output:q} --config {params.config:q}"

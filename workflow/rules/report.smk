@@ -43,7 +43,7 @@ rule report:
     params:
         settings=W.depends("report"),
         code=W.code("report"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn report {params.config:q} {output.page:q} {output.figures:q}"

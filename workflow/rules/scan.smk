@@ -18,7 +18,7 @@ rule scan:
     params:
         settings=W.depends("scan"),
         code=W.code("scan", "model"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn scan {input.genome:q} {output:q} {input.models:q} --config {params.config:q}"

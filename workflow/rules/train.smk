@@ -35,7 +35,7 @@ rule train:
             ),
         ),
         code=W.code("train", "model", "loss", "augment"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
         chosen=W.settings_option,
         command=W.train_command,
         # Not declared as output, so that Snakemake keeps it if the job fails or is preempted, and the next attempt resumes.
@@ -65,7 +65,7 @@ rule predict:
     params:
         settings=W.depends("predict"),
         code=W.code("predict", "model"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn predict {input.model:q} {input.dataset:q} {output:q} --config {params.config:q}"

@@ -24,7 +24,7 @@ rule uncertainty:
         settings=W.depends("uncertainty", "apply"),
         code=W.code("uncertainty", "model"),
         runs=W.of_runs("results/{experiment}/runs/{run}"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn uncertainty {params.config:q} {input.dataset:q} {input.decided:q} {output:q} {params.runs:q}"

@@ -22,7 +22,7 @@ rule variants:
         settings=W.depends("seed", "variants"),
         code=W.code("variants", "model"),
         vcf=W.file("variants.vcf"),
-        config=W.config_of,
+        config="results/{experiment}/experiment.json",
     shell:
         "attempt {log:q} {resources.mem_mb} {resources.runtime}"
         " biocnn variants {params.vcf:q} {output:q} {input.models:q} --genome {input.genome:q}"

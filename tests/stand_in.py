@@ -40,6 +40,8 @@ for key in [*files.split(), "raw", "figures", "doctor"]:
         path.mkdir(exist_ok=True)
     else:
         path.write_text("{{}}")
+    if key == "manifest":
+        path.with_name("ro-crate-metadata.json").write_text("{{}}")
 """
 
 

@@ -229,12 +229,14 @@ def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path(), 
     """Write a self-contained HTML page about the experiment in the folder of OUT, and its figures as files."""
     with needs("workflow", "the report"):
         from biocnn.report import write_report
-    from biocnn.workflow.manifest import write_manifest
+    from biocnn.workflow.crate import write_crate
+    from biocnn.workflow.manifest import read_manifest, write_manifest
 
     experiment = load_experiment(config, data_root)
     write_report(out.parent, experiment.settings, out, figures)
     if manifest:
         write_manifest(experiment, out.parent, manifest)
+        write_crate(read_manifest(manifest), manifest.parent)
 
 
 def summary(tsv: Path, html: Path, trainings: Path, *pages: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import safetensors.numpy
@@ -9,7 +10,8 @@ import yaml
 
 from biocnn.config.experiment import load, settings_of
 from biocnn.core.errors import InputError
-from biocnn.core.files import read_json
+from biocnn.core.files import read_json, sha256
+from biocnn.workflow.crate import CRATE, write_crate
 from biocnn.workflow.manifest import NAME, first_difference, step_of, verified, write_manifest
 from biocnn.workflow.rerun import rerun, verify
 
@@ -100,6 +102,26 @@ def test_the_first_step_that_differs_is_named(results: Path, tmp_path: Path) -> 
     (results / "checks.tsv").write_text("other")
     write_manifest(load("one.yaml"), results, tmp_path / "new.json")
     assert first_difference(old, read_json(tmp_path / "new.json")) == ("check", ["checks.tsv is changed"])
+
+
+def test_a_crate_names_all_files_with_their_hashes(results: Path) -> None:
+    (results / "figures").mkdir()
+    (results / "figures/a name.svg").touch()
+    write_manifest(load("one.yaml"), results, results / NAME)
+    write_crate(read_json(results / NAME), results)
+    graph = read_json(results / CRATE)["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    assert len(entities) == len(graph)
+    for entity in graph:
+        for value in entity.values():
+            named = [one["@id"] for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)]
+            assert all(name in entities or name.startswith("https:") for name in named)
+        if "sha256" in entity:
+            path = unquote(entity["@id"].removeprefix("file://"))
+            assert sha256(results / path) == entity["sha256"]
+    assert {"figures/a%20name.svg", "metrics.tsv"} <= {one["@id"] for one in entities["#run"]["result"]}
+    assert Path("a.bed").absolute().as_uri() in {one["@id"] for one in entities["#run"]["object"]}
+    assert CRATE not in read_json(results / NAME)["outputs"]
 
 
 def test_settings_of_a_manifest_are_an_experiment(results: Path) -> None:

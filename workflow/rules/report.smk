@@ -32,6 +32,7 @@ rule report:
         ),
         figures=directory("results/{experiment}/figures"),
         manifest="results/{experiment}/manifest.json",
+        crate="results/{experiment}/ro-crate-metadata.json",
     log:
         "results/{experiment}/logs/report.log",
     benchmark:

@@ -90,15 +90,30 @@ def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[I
 
 
 def check_requests(workflow: Any) -> None:
-    """Exit with status 2 if a job of this invocation requests what no partition of SLURM offers."""
+    """Exit with status 2 if jobs of an earlier invocation go on, or one requests what no partition of SLURM offers."""
     if not (workflow.is_main_process and workflow.executor_plugin.name == "slurm"):
         return
-    faults = unmet(_requests(workflow), partitions())
+    # With --directory, other invocations may have been started in this folder, too.
+    earlier = left_over(workflow.workdir_init) if workflow.overwrite_workdir is None else []
+    faults = [*earlier, *unmet(_requests(workflow), partitions())]
     for fault in faults:
         print(f"biocnn: {fault}", file=sys.stderr)
     if faults:
         print("biocnn: nothing was submitted", file=sys.stderr)
         sys.exit(2)
+
+
+def left_over(folder: str) -> list[InputError]:
+    """Return a fault if SLURM has jobs that a Snakemake in this folder submitted; if it was killed, they go on."""
+    command = ["squeue", "--me", "--noheader", "--format", "%A %k %Z"]
+    try:
+        printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    jobs = re.findall(rf"^(\d+) rule_.* {re.escape(folder)}$", printed, re.MULTILINE)
+    message = f"jobs of an earlier start in this folder are still in SLURM's queue: {', '.join(jobs)}"
+    remedy = f"wait until they have ended, or run `scancel {' '.join(jobs)}`, after which trainings resume"
+    return [InputError(message, remedy)] if jobs else []
 
 
 def _requests(workflow: Any) -> Iterable[Request]:

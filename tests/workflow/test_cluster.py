@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from biocnn.workflow import cli
-from biocnn.workflow.cluster import Request, partitions, unmet
+from biocnn.workflow.cluster import Request, left_over, partitions, unmet
 
 SINFO = """short*|up|30:00|4000|8|(null)
 long|up|7-00:00:00|256000+|64|gpu:a100:4(S:0-1),gpu:v100:2
@@ -53,6 +53,18 @@ def test_requests_that_no_partition_satisfies_are_named_with_a_remedy() -> None:
     )
     assert found[4].endswith("free: 4 cores, 8000 MB, 2 GPUs, no time limit")
     assert len(found) == 5
+
+
+def test_jobs_of_a_killed_snakemake_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = "/data/my run"
+    queue = f"7 rule_train_wildcards_a b {here}\n8 (null) {here}\n9 rule_train {here}/other\n12 rule_prepare {here}"
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\necho '{queue}'\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (fault,) = left_over(here)
+    assert "still in SLURM's queue: 7, 12\n" in str(fault)
+    assert "`scancel 7 12`" in str(fault)
+    assert left_over("/data") == []
 
 
 def test_without_slurm_nothing_is_unmet() -> None:

@@ -24,13 +24,16 @@ WIDEST = 2**14
 
 @dataclass(frozen=True)
 class Row:
-    """A layer: output shape with the batch axis, number of weights, and multiply-adds per example."""
+    """A layer: output shape with the batch axis, number of weights, multiply-adds per example, and the numbers of the
+    layers whose outputs it receives, directly or through functions; 0 is the first layer.
+    """
 
     name: str
     kind: str
     shape: tuple[int, ...]
     weights: int
     multiply_adds: int
+    sources: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def summary(model: nn.Module, size: Size) -> Summary:
     """
     rows: list[Row] = []
     seen: set[str] = set()
+    made: dict[Any, int] = {}  # layer of each node of the graph that autograd records
 
     def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Any], None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
@@ -82,7 +86,9 @@ def summary(model: nn.Module, size: Size) -> Summary:
             seen.add(name)
             # Anything stacked in the batch (e.g. two strands) counts for the single input example.
             cost = _multiply_adds(module, inputs[0], output)
-            rows.append(Row(name, type(module).__name__, tuple(output.shape), weights, cost))
+            sources = _sources([x.grad_fn for x in inputs if isinstance(x, Tensor) and x.grad_fn], made)
+            made[output.grad_fn] = len(rows)
+            rows.append(Row(name, type(module).__name__, tuple(output.shape), weights, cost, sources))
 
         return hook
 
@@ -90,8 +96,22 @@ def summary(model: nn.Module, size: Size) -> Summary:
         for name, module in copy.named_modules():
             if not any(module.children()):
                 module.register_forward_hook(record(name))
-        output = copy(_zeros(copy, size))
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda _: None, lambda _: None):
+            output = copy(_zeros(copy, size).requires_grad_().clone())
     return Summary(rows, _shape(output), sum(p.numel() for p in model.parameters()))
+
+
+def _sources(nodes: list[Any], made: dict[Any, int]) -> frozenset[int]:
+    """Return the layers whose outputs the nodes were computed from, without passing through other layers."""
+    found, waiting, seen = set(), list(nodes), set()
+    while waiting:
+        node = waiting.pop()
+        if node in made:
+            found.add(made[node])
+        elif node not in seen:
+            seen.add(node)
+            waiting += [other for other, _ in node.next_functions if other]
+    return frozenset(found)
 
 
 def _multiply_adds(module: nn.Module, x: Tensor, output: Tensor) -> int:

@@ -77,15 +77,20 @@ def test_a_reference_has_one_number():
         (
             UNet(2, 1, 3, channels=[2, 4]),
             16,
-            [("stem", (2, 16, 16)), ("down", (4, 8, 8)), ("up", (2, 16, 16)), ("head", (3, 16, 16))],
+            [
+                ("stem", (2, 16, 16), set()),
+                ("down", (4, 8, 8), {0}),
+                ("up", (2, 16, 16), {0, 1}),  # with a skip connection
+                ("head", (3, 16, 16), {2}),
+            ],
         ),
-        (nn.Sequential(nn.Conv1d(4, 8, 3), nn.ReLU()), 10, [("0", (8, 8)), ("1", (8, 8))]),
+        (nn.Sequential(nn.Conv1d(4, 8, 3), nn.ReLU()), 10, [("0", (8, 8), set()), ("1", (8, 8), {0})]),
     ],
 )
-def test_the_stages_have_all_weights_and_the_shapes_of_their_last_layers(network, size, expected):
+def test_the_stages_have_all_weights_the_shapes_of_their_last_layers_and_their_sources(network, size, expected):
     found = summary(network, size)
     joined = stages(found)
-    assert [(stage.name, stage.shape) for stage in joined] == expected
+    assert [(stage.name, stage.shape, stage.sources) for stage in joined] == expected
     assert sum(stage.weights for stage in joined) == found.weights
     with style():
         words = [text.get_text() for axes in figure_of(joined, (1, 16, 16)).axes for text in axes.texts]

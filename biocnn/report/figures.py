@@ -132,6 +132,7 @@ class Gallery:
         """Save the picture of the experiment on the overview page."""
         FigureCanvasAgg(figure)
         _tame(figure)
+        number_names(figure, {})
         figure.savefig(self.folder / "thumbnail.png", dpi=THUMBNAIL_DPI, metadata={"Software": None})
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from biocnn.evaluation.audit import NETWORK
 from biocnn.metrics import ERRORS
 from biocnn.report.results import Results, of_part
-from biocnn.report.sample_size import FEW, scarce
+from biocnn.report.sample_size import FEW, IMAGES, scarce
 
 NAMES = {
     "auroc": "AUROC",
@@ -84,6 +84,7 @@ NEGATIVES = {
     "given": "given negatives",
     "labelled": "labelled negatives",
 }
+CORRELATIONS = ("pearson", "spearman", "r2")
 FALL = 0.1  # difference of AUROC between kinds of negatives that is a caution
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
@@ -193,11 +194,18 @@ def representative(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def headline(results: Results) -> pd.DataFrame:
-    """Return the one or two rows of `best_rows` with the main metrics of the task."""
+    """Return the one or two rows of `best_rows` with the main metrics of the task.
+
+    With few examples, errors take the place of correlations, which are then nearly arbitrary.
+    """
     rows = best_rows(results)
     if not len(rows):
         return rows
-    found = rows[rows["metric"].isin(results.headline)]
+    kinds = rows["metric"].str.partition(" of ")[0]
+    noise = kinds.isin(CORRELATIONS) & (rows["n"] < IMAGES)
+    found = rows[rows["metric"].isin(results.headline) & ~noise]
+    if not len(found):
+        found = rows[kinds.isin(("mae", "count_mae"))]
     return found if len(found) else rows.head(2)
 
 

@@ -77,7 +77,8 @@ def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> 
                 what = "removed" if leak.removed else "kept; see split.remove_leaks"
                 log.info("%s: %d of %s match one of %s (%s)", name, leak.any, *reversed(leak.pair), what)
     for key, decision in facts.decisions.items():
-        log.info("%s = %s: %s", key, decision.value, decision.reason)
+        value = "as many as needed" if decision.value is None else decision.value
+        log.info("%s = %s: %s", key, value, decision.reason)
 
 
 def trial(

@@ -55,12 +55,12 @@ def test_thresholds_are_read_from_metric_names():
     assert metric_name("hausdorff95") == "HD95"
 
 
-def write_metrics(folder, rows):
+def write_metrics(folder, rows, **facts):
     lines = ["run\tsplit\toutput\tmetric\tover\tvalue\tlow\thigh\tn", *("\t".join(map(str, row)) for row in rows)]
     folder.mkdir(parents=True)
     (folder / "metrics.tsv").write_text("\n".join(lines) + "\n")
     (folder / "dataset").mkdir()
-    (folder / "dataset" / "facts.json").write_text(json.dumps(sequence_facts().plain()))
+    (folder / "dataset" / "facts.json").write_text(json.dumps(sequence_facts(**facts).plain()))
     return Results(folder)
 
 
@@ -84,6 +84,13 @@ def test_several_runs_or_outputs_without_ensemble_are_averaged_and_have_no_inter
     assert row["run"] == "mean of 2"
     assert math.isnan(row["low"])
     assert verdict(results) == "Validation AUROC = .850."
+
+
+@pytest.mark.parametrize(("number", "main"), [(9, ["mae"]), (10, ["pearson", "spearman"])])
+def test_errors_replace_correlations_of_few_examples(tmp_path, number, main):
+    metrics = ("pearson", "spearman", "mse", "mae")
+    rows = [("a", "test", "size", metric, "all", 0.5, "", "", number) for metric in metrics]
+    assert headline(write_metrics(tmp_path / "few", rows, task="regression"))["metric"].tolist() == main
 
 
 def test_without_results_there_is_no_sentence(tmp_path):

@@ -124,8 +124,8 @@ def test_settings_are_valid(text: str, tmp_path: Path) -> None:
         assert settings_of(given, tmp_path).data.name == given["data"]["name"]
 
 
-@pytest.mark.parametrize("text", blocks("README.md", "yaml"))
-def test_experiments_of_the_readme_are_valid(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", blocks("docs/running.md", "yaml"))
+def test_experiments_to_write_oneself_are_valid(text: str, tmp_path: Path) -> None:
     for name in re.findall(r"[\w.]+\.(?:fa\.gz|narrowPeak|meme|csv)", text):
         (tmp_path / name).touch()
     for name in ("photos", "outlines", "new_photos", "cells"):

@@ -108,9 +108,7 @@ def read_frozen(path: Path) -> Experiment:
         changed = digest != _digest(given)
         experiment = None if changed else Experiment(settings=_reread(given), **found)
     except FileNotFoundError as error:
-        start = (
-            "snakemake writes it when a run starts; if biocnn is a module of your workflow, see README, Your own data"
-        )
+        start = "snakemake writes it when a run starts; if biocnn is a module of your workflow, see docs/running.md"
         raise InputError(f"{path}: no such file", start) from error
     except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError) as error:
         raise InputError(f"{path}: damaged ({error})", remedy) from error

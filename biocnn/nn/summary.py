@@ -96,7 +96,7 @@ def summary(model: nn.Module, size: Size) -> Summary:
         for name, module in copy.named_modules():
             if not any(module.children()):
                 module.register_forward_hook(record(name))
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda _: None, lambda _: None):
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda _: None, lambda kept: kept):
             output = copy(_zeros(copy, size).requires_grad_().clone())
     return Summary(rows, _shape(output), sum(p.numel() for p in model.parameters()))
 

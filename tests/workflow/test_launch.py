@@ -13,7 +13,7 @@ from tests import forked_steps, stand_in
 from tests.test_docs import blocks
 from tests.workflow.test_workflow import ROOT
 
-(MODULE,) = blocks("README.md", "snakemake")
+(MODULE,) = blocks("docs/running.md", "snakemake")
 
 
 def command(experiments: tuple[str, ...] = ("a.yaml",), **changes) -> list[str]:

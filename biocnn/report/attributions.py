@@ -168,7 +168,8 @@ def files(results: Results) -> list[Table]:
     rows = [[f"explain/{row.file}".replace(", ", ", explain/"), row.content, f"{row.number:,}", row.note]
             for row in found.itertuples()]  # fmt: skip
     caption = "Files for genome browsers and other tools; intervals are 0-based and half-open."
-    return [table(caption, ["File", "Content", "Number", "Note"], rows, "Number")]
+    columns = ["File", "Content", "Number", "Note"][: 4 if any(row[3] for row in rows) else 3]
+    return [table(caption, columns, [row[: len(columns)] for row in rows], "Number")]
 
 
 def evolved(results: Results, gallery: Gallery) -> Picture:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from biocnn.core.palette import OF_CLASSES
 from biocnn.core.plurals import plural
 from biocnn.report import images
-from biocnn.report.blocks import Table, Text, short
+from biocnn.report.blocks import Table, Text, short, wrapped
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, letter, new_figure
 from biocnn.report.headline import interval, number
 from biocnn.report.panels import Panels
@@ -134,7 +134,7 @@ def _gallery(results: Results, gallery: Gallery, of_classes: dict[str, pd.DataFr
             row, numbers = rows[name], [found.loc[name] for found in of_classes.values()]
             shown = ", ".join(f"{one['count']:.1f} of {one['true_count']:.0f}" for one in numbers[:2])
             density = results.task.decide(p, model.postprocess.given())
-            columns.append((f"{short(name, 11)}   {shown}", row, density.sum(axis=0)))
+            columns.append((f"{wrapped(name, 26, 2)}\n{shown}", row, density.sum(axis=0)))
     if not columns:
         return []
     caption = (

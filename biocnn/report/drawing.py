@@ -41,6 +41,7 @@ def as_svg(figure: Figure, dpi: int, vector: bool = True) -> str:
             for artist in axes.get_children():
                 if not isinstance(artist, _SHARP) and artist is not axes.get_legend() and artist not in axes.child_axes:
                     artist.set_rasterized(True)
+    figure.suppressComposite = True  # several images in the same axes would be joined at the wrong scale
     buffer = io.BytesIO()
     figure.set_dpi(dpi)
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})

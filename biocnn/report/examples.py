@@ -10,7 +10,7 @@ from biocnn.core.plurals import plural
 from biocnn.data.decisions import resolve as resolve_settings
 from biocnn.data.frame import frame_of
 from biocnn.report import images
-from biocnn.report.blocks import short, wrapped
+from biocnn.report.blocks import wrapped
 from biocnn.report.figures import PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.panels import Panels
 from biocnn.report.results import Results
@@ -64,7 +64,7 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
     figure = new_figure(PAGE_WIDTH / places * min(tallest, 1.4) + 0.5)
     grid = figure.subplots(1, places)
     for axes, row in zip(grid, rows, strict=False):
-        images.show(axes, dataset.x[row], short(dataset.examples["id"].iloc[row], 16))
+        images.show(axes, dataset.x[row], wrapped(dataset.examples["id"].iloc[row], 18, 2))
         if panels:
             panels.draw_truth(axes, dataset.drawn(row))
     for axes in grid[len(rows) :]:

@@ -117,7 +117,9 @@ def _written(caption: str, matches: pd.DataFrame, columns: dict[str, tuple[str, 
     also = matches["also"].where(matches["also"] == "", ", also " + matches["also"])
     target = matches[["target_name", "target_id"]].astype(object).fillna("")  # numeric if there was no database
     compared = matches["target_id"].notna().any()
-    match = (target["target_name"] + "\n" + target["target_id"] + also).where(similar, "no match\nin your database")
+    match = (target["target_name"] + "\n" + target["target_id"] + also).where(
+        similar, "no\u00a0match\nin your database"
+    )
     matches = matches.assign(match=match if compared else np.nan)
     values = [key for key in _MATCH if key in matches and key != "match"]
     matches = matches.assign(**{key: matches[key].where(similar) for key in values})

@@ -95,7 +95,10 @@ def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
         _line(axes, *before, MUTED, "without temperature")
         _line(axes, *after, BLUE, "with temperature")
         errors = f"ECE {number(ece(*before))}\nwith temperature {number(ece(*after))}"
-        axes.text(0.04, 0.96, errors, transform=axes.transAxes, va="top")
+        points = np.concatenate([line.get_xydata() for line in axes.lines[1:]])
+        above = points[:, 1].mean() > points[:, 0].mean()  # where lines are: words are on the other side
+        x, y, ha, va = (0.96, 0.04, "right", "bottom") if above else (0.04, 0.96, "left", "top")
+        axes.text(x, y, errors, transform=axes.transAxes, ha=ha, va=va)
         letter(axes, symbol, short(name, 28))
         axes.set(xlabel="Predicted probability", ylabel="Observed frequency", box_aspect=1)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

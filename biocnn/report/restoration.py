@@ -26,7 +26,7 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         p = results.mean_prediction(name)
         if p is not None:
             x, y = results.dataset.x[row], results.dataset.y[row]
-            title = title.replace(metric_name(results.headline[0]), "").strip()
+            title = title.replace(f"{metric_name(results.headline[0])} ", "")
             shown = (x, p, y, fitted(p, y) - y) if targets else (x, p, x.astype(np.float32) - p)
             columns.append((title, [_part(_plane(one), results.facts.upscale, x.shape) for one in shown]))
     if not columns:

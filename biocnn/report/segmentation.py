@@ -8,7 +8,7 @@ import pandas as pd
 from biocnn.config.registry import resolve
 from biocnn.metrics.masks import IGNORE
 from biocnn.report import curves, images, object_errors
-from biocnn.report.blocks import Table, short
+from biocnn.report.blocks import Table, wrapped
 from biocnn.report.figures import Gallery, Picture
 from biocnn.report.headline import metric_name, number, threshold
 from biocnn.report.panels import Panels, comparison, postcard
@@ -114,7 +114,7 @@ def from_worst_to_best(
     rows = {name: row for row, name in enumerate(dataset.examples["id"])}
     for name, value in ranked.iloc[places].items():
         if name in rows:
-            yield rows[name], name, f"{short(name, 11)}   {metric_name(metric)} {number(value)}"
+            yield rows[name], name, f"{wrapped(name, 26, 2)}\n{metric_name(metric)} {number(value)}"
 
 
 def _example(results: Results, matches: pd.DataFrame, row: int, name: str, title: str) -> images.Example | None:

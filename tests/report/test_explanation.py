@@ -112,7 +112,7 @@ def test_motifs_are_drawn_above_their_match_and_written_as_files(tmp_path):
     assert logo.links == [("SVG", "figures/motifs/seqlets1.svg"), ("MEME", "figures/motifs/seqlets1.meme")]
     assert 'aria-label="Logo of seqlets1 above REB1"' in logo.svg
     assert kernels.rows[0][0] == "kernel0\nand 1 similar; like seqlets1"
-    assert [row[2].split("\n")[0] for row in kernels.rows] == ["REB1", *["no match"] * 6]
+    assert [row[2].split("\n")[0] for row in kernels.rows] == ["REB1", *["no\u00a0match"] * 6]
     assert kernels.rows[1][1].svg.count("<g fill") <= 4
     names = {path.name for path in (tmp_path / "figures" / "motifs").iterdir()}
     assert names == {f"{name}.{kind}" for name in ("seqlets1", "kernel0", *(f"kernel{i}" for i in range(2, 8)))

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from biocnn.report.curves import discrimination, precision_points, roc_points
-from biocnn.report.drawing import data_uri, for_page
+from biocnn.report.drawing import as_svg, data_uri, for_page
 from biocnn.report.figures import Gallery, new_figure, style
 from biocnn.report.images import display, outline
 from biocnn.report.motifs import busiest
@@ -38,6 +38,20 @@ def test_a_thinned_precision_curve_keeps_its_area_and_ends(scores):
     assert len(recall) < 500
     assert (recall[0], recall[-1]) == (1, 0)
     assert auc(recall, precision) == pytest.approx(average_precision_score(*scores), abs=2e-3)
+
+
+def test_an_image_on_another_covers_it_on_the_page():
+    figure = new_figure(1, 1)
+    figure.set_layout_engine("none")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    for alpha in (1, 0.5):
+        axes.imshow(np.eye(2), cmap="gray", alpha=alpha)
+    found = re.findall(r"data:image/png;base64,\s*([^\"]+)", as_svg(figure, 144, vector=False))
+    for data in found:
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"))
+        assert drawn[36::72, 36::72].tolist() == [[255, 0], [0, 255]]
+    assert found
 
 
 @pytest.mark.parametrize("number", [1, 3, 9])

@@ -24,7 +24,7 @@ def as_path(name: str, value: Any, example: str) -> Path:
     """Return a value that was given under a name as a path; refuse what cannot be one."""
     if isinstance(value, str | os.PathLike):
         return Path(value)
-    raise InputError(f"{name}: {value!r:.80} of type {type(value).__name__} is no path", f"for example {example!r}")
+    raise InputError(f"{name}: {value!r:.80} of type {type(value).__name__} is not a path", f"for example {example!r}")
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If ``path`` is a folder with other files in it, or is to be in something that is no folder.
+        If ``path`` is a folder with other files in it, or is to be in something that is not a folder.
     """
     path = Path(path)
     try:

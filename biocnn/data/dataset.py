@@ -133,7 +133,7 @@ class Dataset:
         """
         for name, section in (("data", data), ("split", split or {})):
             if not isinstance(section, Mapping):
-                message = f"{name}: {section!r} is no section of an experiment"
+                message = f"{name}: {section!r} is not a section of an experiment"
                 raise InputError(message, 'give a mapping, e.g. {"name": "Images", ...}, or {"val": 0.1, "test": 0.2}')
         root = as_path("data_root", data_root, "data")
         return cls._made(folder, lambda to: make(data, split, seed, root, to.parent, to))
@@ -343,7 +343,7 @@ def check_dataset(given: Any) -> None:
     if not isinstance(given, Dataset):
         opened = f"biocnn.Dataset({str(given)!r})" if isinstance(given, str | Path) else "biocnn.Dataset(folder)"
         raise InputError(
-            f"dataset: {given!r:.80} of type {type(given).__name__} is no data set",
+            f"dataset: {given!r:.80} of type {type(given).__name__} is not a data set",
             f"give {opened}, or make one: biocnn.Dataset.from_arrays(x, y)",
         )
 

@@ -320,7 +320,7 @@ def _made(name: str, make: Callable[[Any], Any], value: Any) -> Any:
     except (ValueError, TypeError, RuntimeError) as error:
         reason = str(error).partition("\n")[0].partition(". ")[0]
         raise InputError(
-            f"{name}: {type(value).__name__} that is no table of one row per example ({reason})",
+            f"{name}: {type(value).__name__} that is not a table with one row per example ({reason})",
             "give as many values for each example, or a list of them for each name",
         ) from error
 

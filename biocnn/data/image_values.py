@@ -33,7 +33,7 @@ def several_values(values: pd.DataFrame, reason: str, checks: Checks, source: st
     Raises
     ------
     InputError
-        If a cell is no finite number, all values of a column are unknown or equal, or as in ``as_float32``.
+        If a cell is not a finite number, all values of a column are unknown or equal, or as in ``as_float32``.
     """
     unknown = values.apply(lambda column: column.str.lower().isin(MISSING))
     y = values.mask(unknown).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)

@@ -116,7 +116,7 @@ class LabelledImages(LabelReader):
         if isinstance(classes, dict):
             if strange := [name for name in classes if name not in with_classes]:
                 remedy = nearest(strange[0], with_classes) if with_classes else "list the classes"
-                raise InputError(f"data.classes: {strange[0]!r} is no column of labels or grades", remedy)
+                raise InputError(f"data.classes: {strange[0]!r} is not a column of labels or grades", remedy)
         elif classes is not None and (values and not several):
             raise InputError("data.classes: numbers have no classes", "leave it out, or give data.labels as well")
         elif classes is not None and len(with_classes) > 1:

@@ -74,7 +74,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file is missing or damaged, or is no manifest.
+        If the file is missing or damaged, or is not a manifest.
     """
     found = read_json(path)
     parts = ("settings", "inputs", "code", "environment", "outputs", "reproduced")

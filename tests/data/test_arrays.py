@@ -133,14 +133,14 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
         (PHOTOS, np.ma.array(KINDS, mask=KINDS == 0), {}, "y: a masked array", "nan"),
         (PHOTOS, KINDS * 1j, {}, r"y\[0\]: label is 0j", "finite numbers"),
         (PHOTOS, KINDS.astype(bytes), {}, r"y\[0\]: label is b'", "text"),
-        (PHOTOS, [[0, 1], [1]] * 12, {}, "y: list that is no table", "as many values"),
-        (PHOTOS, {"a": 1}, {}, "y: dict that is no table", "for each name"),
+        (PHOTOS, [[0, 1], [1]] * 12, {}, "y: list that is not a table", "as many values"),
+        (PHOTOS, {"a": 1}, {}, "y: dict that is not a table", "for each name"),
         (PHOTOS, [], {}, "y: shape", "one target for each"),
         (TEXT, np.where(Y > 0, np.inf, 0.5), {}, r"y\[\d+\]: label is inf", "finite"),
         ([*TEXT[:-1], 5], Y, {}, r"x\[59\]: 5", "list of strings"),
         ([Path(text) for text in TEXT], Y, {}, r"x\[0\]: PosixPath", "from_files"),
         (pd.DataFrame({"sequence": TEXT}), Y, {}, "x: a table with the columns sequence", "x['sequence']"),
-        (TEXT, Y, {"folder": 5}, "folder: 5 of type int is no path", "for example"),
+        (TEXT, Y, {"folder": 5}, "folder: 5 of type int is not a path", "for example"),
         (TEXT, Y, {"folder": f"{__file__}/new"}, "a file is where a folder is needed", "another"),
     ],
 )  # fmt: skip
@@ -226,13 +226,13 @@ def test_tensors_and_arrays_of_objects_are_taken_as_arrays() -> None:
 
 
 def test_from_files_takes_sections_only(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data: 't\.csv' is no section"):
+    with pytest.raises(InputError, match=r"data: 't\.csv' is not a section"):
         Dataset.from_files("t.csv")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"split: .* is no section"):
+    with pytest.raises(InputError, match=r"split: .* is not a section"):
         Dataset.from_files({"name": "Images"}, split=["train"])  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no such data set"):
         Dataset(tmp_path)
-    with pytest.raises(InputError, match="folder: None of type NoneType is no path"):
+    with pytest.raises(InputError, match="folder: None of type NoneType is not a path"):
         Dataset(None)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"data\.images: must be the path"):
         Dataset.from_files({"name": "Images", "images": PHOTOS, "masks": PHOTOS})

@@ -213,7 +213,7 @@ def test_fractions_nan_and_too_large_ids_are_refused(tmp_path):
     ):
         read_mask(path)
     tifffile.imwrite(path, np.array([[0, 1], [np.nan, 1]], np.float32))
-    with pytest.raises(InputError, match=r"m.tif: a mask with 1 NaN values\n.*data.ignore"):
+    with pytest.raises(InputError, match=r"m.tif: a mask with 1 NaN value\n.*data.ignore"):
         read_mask(path)
     tifffile.imwrite(path, np.array([[0, 2**31]], np.uint32))
     with pytest.raises(InputError, match=r"m.tif: mask values up to 2147483648\n.*relabel"):

@@ -72,7 +72,7 @@ def test_combinations_that_cannot_be_read(table: Path) -> None:
     refused("data.values: duplicate column 'type'", table=table, labels=["type"], values=["type"])
     refused("one list for several columns", table=table, labels=["type"], grades="stage", classes=["a", "b"])
     refused(
-        "'typo' is no column of labels or grades",
+        "'typo' is not a column of labels or grades",
         table=table,
         labels=["type"],
         values=["size"],

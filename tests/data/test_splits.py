@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.splits import SPLITS, TRAIN_DEV, assign, assign_folds, set_aside
 
 fractions = st.floats(0.05, 0.6)
@@ -187,7 +188,7 @@ def test_a_train_dev_share_without_examples_is_refused() -> None:
 def test_too_few_groups_leave_a_split_empty(groups: list[str]) -> None:
     error = refusal(table(groups))
     assert "split is empty" in error.message
-    assert f"({len(set(groups))} groups in all: a" in error.message
+    assert f"({plural(len(set(groups)), 'group')} in all: a" in error.message
 
 
 @pytest.mark.parametrize("parts", [["test", "train", "train", "val"], ["train", "val", "val", "test"]])

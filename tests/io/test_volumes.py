@@ -106,7 +106,7 @@ def test_planes_among_volumes_and_masks_of_another_size_are_refused(folder):
     both = {"images": path / "images", "masks": path / "masks", "normalise": "image"}
     save_nifti(path / "images" / "v1_0000.nii.gz", volume()[:1])
     save_nifti(path / "masks" / "v1.nii.gz", mask()[:1])
-    refused("1 planes", "v1_0000.nii.gz", "2 volumes", "data.axes", **both)
+    refused("1 plane", "v1_0000.nii.gz", "2 volumes", "data.axes", **both)
     save_nifti(path / "masks" / "v1.nii.gz", mask())
     refused("v1.nii.gz: 6 x 9 x 8 pixels (depth x height x width)", "has 9 x 8", **both)
 

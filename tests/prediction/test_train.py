@@ -129,10 +129,10 @@ def test_settings_are_checked_like_those_of_a_file(
 def test_only_data_sets_and_paths_are_taken(model: biocnn.Model, done: Path) -> None:
     for given in ("folder", done / "dataset", None, [1]):
         for call in (biocnn.train, model.evaluate):
-            with pytest.raises(InputError, match=r"(?s)is no data set.*biocnn\.Dataset\("):
+            with pytest.raises(InputError, match=r"(?s)is not a data set.*biocnn\.Dataset\("):
                 call(given)
     for call in (biocnn.load, model.save):
-        with pytest.raises(InputError, match="path: None of type NoneType is no path"):
+        with pytest.raises(InputError, match="path: None of type NoneType is not a path"):
             call(None)
     for fold in (-1, "0"):
         with pytest.raises(InputError, match="has no fold"):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.losses import Loss
+from biocnn.models.bag_network import BagNetwork
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.words import WordMixture
 from biocnn.tasks import Task
@@ -108,7 +109,10 @@ def rescale(network: nn.Module, factor: Sequence[float], shift: Sequence[float] 
         rescale(network.network, factor, shift)
         network.words.rescale(*(values.to(network.share.device) for values in (scale, offset)))
         return
-    ends_with_head = isinstance(network, SequenceNetwork) and type(network).forward is SequenceNetwork.forward
+    # Of a bag, vectors and logits are computed apart, without ``forward`` and its hooks.
+    ends_with_head = isinstance(network, BagNetwork) or (
+        isinstance(network, SequenceNetwork) and type(network).forward is SequenceNetwork.forward
+    )
     last = network.head[-1] if ends_with_head else None
     if isinstance(last, nn.Linear) and last.bias is not None:
         with torch.no_grad():

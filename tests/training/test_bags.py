@@ -25,7 +25,7 @@ from biocnn.report.figures import Gallery
 from biocnn.report.results import Results
 from biocnn.training.bags import BagBatches
 from biocnn.training.batches import Recipe
-from biocnn.training.checkpoint import build_model
+from biocnn.training.checkpoint import build_model, load_model
 from biocnn.workflow import steps
 
 CPU, FRAME = torch.device("cpu"), Frame((16, 16))
@@ -223,6 +223,11 @@ def test_new_bags_are_predicted_like_stored_ones(done: Path) -> None:
     np.testing.assert_allclose(table[["probability_with", "probability_without"]].iloc[-1], wanted, rtol=1e-4)
     np.testing.assert_allclose(model.predict([paths, paths[::-1]]), [wanted] * 2, rtol=1e-4)
     np.testing.assert_allclose(model.predict([*dataset.x[row]]), wanted, rtol=1e-5)
+    (network, meta), ((x, _),) = load_model(model.path), batches(dataset, rows=(row,)).plain()
+    with torch.no_grad():
+        p = model.task.probability(network(x) / torch.tensor(meta.temperature))
+    assert meta.temperature != [1.0]
+    np.testing.assert_allclose(wanted, p[0], rtol=1e-4)
 
 
 def test_what_is_not_a_bag_is_refused(done: Path, tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def understand_masks(
     values = sorted(v for v in survey.counts if v != ignore)
     if not [v for v in values if v]:
         raise InputError(
-            f"none of the {survey.masks} masks has a pixel that is not background (0)", "check that these are the masks"
+            f"{plural(survey.masks, 'mask')} without a pixel other than background (0)",
+            "check that these are the masks",
         )
     negative, values = [v for v in values if v < 0], [v for v in values if v >= 0]
     if mask_type in ("auto", "binary") and ignore is None and survey.blurred:
@@ -212,7 +213,7 @@ def _binary(survey: Survey, values: list[int], classes: list[str] | None, ignore
         raise _unexpected(survey, odd, allowed, "threshold the masks, or set data.mask_type: classes or instances")
     if 0 not in values:
         raise InputError(
-            f"all pixels of all {survey.masks} masks have the value {foreground[0]}: there is no background",
+            f"all pixels of {plural(survey.masks, 'mask')} have the value {foreground[0]}: there is no background",
             "allowed: 0 for background; check that these are the masks",
         )
     names = _one_name(classes, reason)

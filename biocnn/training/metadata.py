@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from biocnn.config.registry import REGISTRY, suited
 from biocnn.core.errors import InputError
 from biocnn.core.files import check_file
+from biocnn.core.plurals import plural
 from biocnn.data.frame import has_frame
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Decision, Facts, Frozen, Positive
@@ -149,11 +150,13 @@ class Metadata(Frozen):
                 number = len(getattr(self.postprocess, name))
                 _require(number == facts.out_channels, f"{number} {name} for {facts.out_channels} classes of boxes")
         number = len(self.postprocess.margin)
-        _require(number in (0, len(facts.outputs)), f"{number} margins for {len(facts.outputs)} outputs")
+        _require(number in (0, len(facts.outputs)), f"{plural(number, 'margin')} for {len(facts.outputs)} outputs")
         number = len(self.temperature)
-        _require(number in (0, 1, facts.out_channels), f"{number} temperatures for {facts.out_channels} outputs")
+        _require(
+            number in (0, 1, facts.out_channels), f"{plural(number, 'temperature')} for {facts.out_channels} outputs"
+        )
         number = len(self.shift)
-        _require(number in (0, facts.out_channels), f"{number} shifts for {facts.out_channels} outputs")
+        _require(number in (0, facts.out_channels), f"{plural(number, 'shift')} for {facts.out_channels} outputs")
         if self.target_unit:
             for values in (self.target_unit.mean, self.target_unit.sd):
                 _require(len(values) == len(facts.outputs), "target_unit needs one number per output")

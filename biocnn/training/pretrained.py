@@ -122,8 +122,7 @@ def _named_as_in_torchvision(path: Path, found: dict[str, Tensor]) -> Source:
     else:
         given = ", ".join([*found][:4])
         raise InputError(
-            f"{path}: not a model file of biocnn, and its {len(found)} weights ({given}, ...) are not named as in "
-            "torchvision",
+            f"{path}: not a model file of biocnn, and its weights ({given}, ...) are not named as in torchvision",
             f"allowed: a model.safetensors of biocnn, or weights of torchvision's {KNOWN}",
         )
     if broken := [key for key, value in found.items() if not value.isfinite().all()]:

@@ -232,7 +232,7 @@ def announce(
     weights = sum(p.numel() for p in network.parameters())
     log("examples: " + ", ".join(f"{n:,} {split}" for split, n in counts))
     log(
-        f"{weights:,} weights; {device.type}, {section.threads} threads, "
+        f"{weights:,} weights; {device.type}, {plural(section.threads, 'thread')}, "
         + (f"{processes.number} processes, " if processes.number > 1 else "")
         + f"precision {section.precision}, about {(memory + resident_bytes(device)) / GIB:.1f} GB of memory"
     )

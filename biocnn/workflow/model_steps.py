@@ -48,7 +48,7 @@ def _predict_stored(models: list[Path], data: Path, out: Path, given: dict[str, 
     from biocnn.prediction.stored_predictions import write_predictions
 
     if len(models) > 1:
-        raise InputError(f"{data}: a stored data set, but {len(models)} models", "predict it with one after the other")
+        raise InputError(f"{data}: a stored data set, but {len(models)} models", "predict it with one model at a time")
     loaded = Model(models[0], **of_stored(given))
     stored, share = Dataset(data, loaded.meta.fold), loaded.meta.share
     stored = stored.with_share(**share.plain()) if share else stored

@@ -149,7 +149,7 @@ def test_windows_with_many_unknown_bases_are_dropped_and_blocks_are_groups(tmp_p
         ({"contigs": ["chr9"]}, "contig 'chr9' is not in"),
         ({"contigs": []}, "data.contigs: an empty list"),
         ({"regions": "chr2 0 8"}, "site.bed: no known base is of class site"),
-        ({"ignore": "chr1 0 30; chr2 0 8"}, "windows have too many unknown bases"),
+        ({"ignore": "chr1 0 30; chr2 0 8"}, "have too many unknown bases"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, settings: dict, message: str) -> None:
@@ -158,7 +158,7 @@ def test_faults_are_named(tmp_path: Path, settings: dict, message: str) -> None:
 
 
 def test_names_of_classes_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="background is for bases in no interval"):
+    with pytest.raises(InputError, match="background is the class of bases in no interval"):
         read(tmp_path, {"background": "chr1 3 5"})
     with pytest.raises(InputError, match="names 0 classes"):
         read(tmp_path, {})

@@ -12,6 +12,7 @@ from tiny import images, sequences, stored
 
 from biocnn.config.settings import Split
 from biocnn.core.errors import InputError
+from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import SPLITS, assign, assign_folds, balanced_folds, splits_of_fold
 
@@ -24,7 +25,9 @@ def table(groups, **columns) -> pd.DataFrame:
 def test_folds_hold_whole_groups_and_differ_by_at_most_one_group(groups: list[int], folds: int, seed: int) -> None:
     names = pd.Series(groups).astype(str)
     if names.nunique() < folds:
-        with pytest.raises(InputError, match=rf"{names.nunique()} groups cannot be divided into {folds} folds"):
+        with pytest.raises(
+            InputError, match=f"{plural(names.nunique(), 'group')} cannot be divided into {folds} folds"
+        ):
             balanced_folds(names, folds, seed)
         return
     found = balanced_folds(names, folds, seed)

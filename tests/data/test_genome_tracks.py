@@ -118,7 +118,7 @@ def test_contigs_that_a_file_lacks_have_no_values(tmp_path: Path) -> None:
         ({("chr1", 3): np.inf}, {}, r"a\.bw: an infinite value at chr1:3"),
         ({("chr1", 13): 2.0}, {}, "all values of a are 0 or unknown"),
         ({}, {}, "all values of a are 0 or unknown"),
-        ({}, {"uncovered": "unknown"}, "windows have too many unknown bases, or no known target"),
+        ({}, {"uncovered": "unknown"}, "have too many unknown bases, or no known target"),
         ({("chr1", 3): -1.0}, {"scale": "log1p"}, "1 negative value of a"),
         ({("chr1", 3): 1.0}, {"window": 0}, "data.window: must be a whole number >= 1"),
     ],

@@ -282,7 +282,7 @@ def test_only_networks_are_called(tmp_path: Path, name: str) -> None:
     ("key", "change", "said"),
     [
         ("temperature", [0], "temperature.0: "), ("temperature", [1, 1, 1], "3 temperatures for 2 outputs"),
-        ("shift", [0.5], "1 shifts for 2 outputs"), ("shift", ["x"], "shift.0"), ("shift", [1e400, 0], "shift.0"),
+        ("shift", [0.5], "1 shift for 2 outputs"), ("shift", ["x"], "shift.0"), ("shift", [1e400, 0], "shift.0"),
         ("temperature", ["x"], "temperature.0"), ("temperature", [1e400], "temperature.0"), ("temperature", 3, "list"),
         ("facts", {"task": "zzz"}, "facts.task: "), ("facts", {"kind": "word"}, "facts.kind: "),
         ("facts", {"task": "instances"}, "which is not for sequences"), ("facts", {"spatial_dims": 9}, "spatial_dims"),

@@ -113,7 +113,7 @@ def test_the_log_states_the_plan(kind: str, tmp_path: Path) -> None:
     assert lines[0] == f"examples: {n.train:,} train, {n.val:,} val, {n.test:,} test"
     weights = sum(p.numel() for p in network.parameters())
     assert lines[1].startswith(
-        f"{weights:,} weights; {next(network.parameters()).device.type}, 1 threads, precision float32, about "
+        f"{weights:,} weights; {next(network.parameters()).device.type}, 1 thread, precision float32, about "
     )
     assert lines[1].endswith(" GB of memory")
     assert lines[2] == "3 epochs of 8 steps of 4 examples"

@@ -178,7 +178,7 @@ def test_an_experiment_is_never_overwritten(capsys: pytest.CaptureFixture) -> No
     peaks("Reb1.bed")
     Path("Reb1.yaml").write_text("mine")
     assert cli.main(["start", "g.fa", "Reb1.bed"]) == 2
-    assert "Reb1.yaml: exists already\n  choose another name: --name NAME" in capsys.readouterr().err
+    assert "Reb1.yaml: already exists\n  choose another name: --name NAME" in capsys.readouterr().err
     assert Path("Reb1.yaml").read_text() == "mine"
 
 

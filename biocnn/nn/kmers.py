@@ -5,7 +5,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from biocnn.io.fasta import UNKNOWN
 
-ROWS = 8192  # sequences counted at a time, to limit memory
+LETTERS = 2**19  # bases whose words are counted at a time, to limit memory
 
 
 def kmer_counts(codes: np.ndarray, lengths: range, *, strands: str) -> csr_matrix:
@@ -31,7 +31,8 @@ def kmer_counts(codes: np.ndarray, lengths: range, *, strands: str) -> csr_matri
     for k in lengths:
         columns[k] = first + word_columns(k, strands)
         first = int(columns[k].max()) + 1
-    parts = [_count(codes[start : start + ROWS], columns, first) for start in range(0, len(codes), ROWS)]
+    rows = max(1, LETTERS // max(1, codes.shape[1]))
+    parts = [_count(codes[start : start + rows], columns, first) for start in range(0, len(codes), rows)]
     return vstack(parts, "csr") if parts else csr_matrix((0, first), dtype=np.float32)
 
 

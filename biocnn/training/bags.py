@@ -1,6 +1,7 @@
 """Batches of bags of images with one target each, all images of one size."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 import torch
@@ -48,6 +49,7 @@ class BagBatches(FramedBatches):
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)])
         most = int(self.sizes.max(initial=1))
         self.instances = min(recipe.instances or most, most)
+        self.largest = most * prod(recipe.frame.size)  # positions in a batch of `plain`, at most
         self.all = [np.arange(size) for size in self.sizes]
         self.chosen = self.all
         one = framer[[(row, np.arange(1)) for row in rows[:1]]].nbytes if len(rows) else 0

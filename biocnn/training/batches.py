@@ -156,6 +156,8 @@ class SequenceBatches:
         codes = dataset.padded(rows)
         self.fresh = FreshShuffles(codes, dataset.examples.iloc[rows], self.flank)
         self.codes = self.drawn = torch.from_numpy(codes).to(device)
+        self.batch_size = max(1, min(BATCH, LETTERS // codes.shape[1])) if self.target.spatial else BATCH
+        self.largest = min(self.batch_size, len(codes)) * codes.shape[1]  # positions in a batch of `plain`, at most
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
         self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
         self.lengths = None if dataset.facts.window else (self.codes != PADDING).sum(1)
@@ -203,8 +205,7 @@ class SequenceBatches:
 
     def plain(self, batch_size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all examples in order, without augmentation."""
-        fitting = min(BATCH, LETTERS // self.codes.shape[1]) if self.target.spatial else BATCH
-        batch_size = batch_size or max(1, fitting)
+        batch_size = batch_size or self.batch_size
         for start in range(0, len(self), batch_size):
             part = slice(start, start + batch_size)
             yield beside(self._see(self.codes[part]), self.z[part]), self.y[part]
@@ -235,6 +236,7 @@ class ImageBatches:
         self.ranges = torch.from_numpy(dataset.ranges)
         shapes = dataset.x.shapes[rows][:, 1:]
         self.areas = shapes.prod(axis=1).astype(np.float64)
+        self.largest = self.areas.max(initial=0)  # positions in a batch of `plain`, at most
         self.share, self.foreground = foreground, None
         if foreground:
             shares = dataset.facts.class_shares

@@ -5,7 +5,7 @@ import os
 import re
 import statistics
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -24,30 +24,45 @@ SHORT = re.compile(r"can't allocate memory|bad_alloc|ALLOC_FAILED|could not crea
 
 
 def memory_bytes(
-    model: nn.Module, loss: Loss | None, x: Tensor, y: Tensor, batch_size: int, autocast: Callable[[], torch.autocast]
+    model: nn.Module,
+    loss: Loss | None,
+    x: Tensor,
+    y: Tensor,
+    batch_size: int,
+    autocast: Callable[[], torch.autocast],
+    validated: float = 0.0,
 ) -> int:
-    """Estimate the peak memory of training in bytes, by extrapolation from steps with two and four examples.
+    """Estimate the peak memory of training in bytes, by extrapolation from two and four examples.
 
     Parameters
     ----------
     x, y
         Two examples.
+    validated
+        Size of the largest batch of the validation, which runs in float32, in examples of x.
     """
-    model = copy.deepcopy(model if loss else OwnLoss(model)).train()
+    model = copy.deepcopy(model if loss else OwnLoss(model))
 
-    def peak(repeats: int) -> int:
-        with PeakBytes() as measured:
+    def peak(repeats: int, train: bool) -> int:
+        with PeakBytes() as measured, torch.set_grad_enabled(train):
             xs, ys = torch.cat([x] * repeats), torch.cat([y] * repeats)
-            with autocast():
+            with autocast() if train else nullcontext():
                 output = model(xs) if loss else model(xs, ys)
-            (loss(in_float32(output), ys) if loss else output).backward()
+            value = loss(in_float32(output), ys) if loss else output
+            if train:
+                value.backward()
         model.zero_grad(set_to_none=True)
         return measured.peak
 
-    two, four = peak(1), peak(2)
+    def extrapolate(number: float, train: bool) -> float:
+        model.train(train)
+        two, four = peak(1, train), peak(2, train)
+        return two + (four - two) / len(x) * (number - len(x))
+
+    most = max(extrapolate(batch_size, True), extrapolate(validated, False) if validated else 0)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # The peak includes gradients; add weights, two moments, initial weights and best weights.
-    return int(two + (four - two) / len(x) * (batch_size - len(x)) + 5 * weights)
+    return int(most + 5 * weights)
 
 
 def resident_bytes(device: torch.device) -> int:

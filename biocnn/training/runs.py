@@ -44,7 +44,7 @@ from biocnn.training.target_unit import in_unit, set_targets
 from biocnn.training.transfer import like_source, transfer_weights
 from biocnn.training.validation import compare, validate
 from biocnn.training.word_kernels import start_at_words
-from biocnn.training.words import describe_words, fit_words
+from biocnn.training.words import describe_words, fit_words, words_bytes
 
 Log = Callable[[str], None]
 SHIFT = 5  # bp between the windows around a positive
@@ -139,7 +139,13 @@ def train_run(
         section = section.model_copy(update={"precision": numbers_for(section.precision, network, x)})
         if (asked := settings.train.precision) == "bfloat16" != section.precision:
             log(f"warning: train.precision is {asked}, but this machine has no instructions for it: using float32")
-        deterministic, memory = try_step(network, loss, x, y, section, processes, log)
+        validated = val.largest / (x[0].numel() / x.shape[-1 - facts.spatial_dims])
+        deterministic, memory = try_step(network, loss, x, y, section, processes, log, validated)
+    # Words predict values, not distributions.
+    values = not task.target.spatial and all(one.form == "value" for one in (facts, *facts.parts))
+    mixes = section.words == "auto" and dataset.input.scanned and values
+    if mixes and device.type == "cpu":
+        memory = max(memory, words_bytes(settings, dataset))
     announce(network, section, facts.n, len(plan), memory, device, processes, log)
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
@@ -153,9 +159,7 @@ def train_run(
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
         measured = {"start": transfer.record, "target_unit": task.unit, "share": dataset.share}
-        # Words predict values, not distributions.
-        values = not task.target.spatial and all(one.form == "value" for one in (facts, *facts.parts))
-        if section.words == "auto" and dataset.input.scanned and values:
+        if mixes:
             network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
         postprocess = task.tune(predictions, map(dataset.truth, val_rows))
@@ -247,11 +251,14 @@ def try_step(
     section: Train,
     processes: Processes,
     log: Log,
+    validated: float,
 ) -> tuple[bool, int]:
     """Try a step with two examples; return whether training is deterministic, and its estimated memory in bytes."""
     context = autocast("float32" if section.precision == "float32" else "bfloat16", x.device)
     share = -(-section.batch_size // processes.number)
-    return _deterministic(section.deterministic, partial(memory_bytes, network, loss, x, y, share, context), log)
+    return _deterministic(
+        section.deterministic, partial(memory_bytes, network, loss, x, y, share, context, validated), log
+    )
 
 
 def _deterministic(wanted: bool, attempt: Callable[[], int], log: Log) -> tuple[bool, int]:

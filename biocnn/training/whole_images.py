@@ -1,6 +1,7 @@
 """Batches of whole images with one target each, all of one size."""
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import numpy as np
 import torch
@@ -70,6 +71,7 @@ class WholeBatches(FramedBatches):
         assert recipe.frame
         framer = Framer(dataset.x, recipe.frame)
         super().__init__(dataset, rows, device, recipe, framer)
+        self.largest = min(PLAIN, len(rows)) * prod(recipe.frame.size)  # positions in a batch of `plain`, at most
         self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
         self.x = framer[rows].to(device) if len(rows) * framer[rows[:1]].nbytes <= RESIDENT else None
 

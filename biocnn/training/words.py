@@ -22,6 +22,7 @@ from biocnn.training.linear import fit_path, judge, linear, losses
 from biocnn.training.metadata import Mixed
 
 MOST_LETTERS = 12_000_000  # bases of the training split; of larger ones, only every n-th example is used
+SAMPLE, COUNTING = 100, 60_000_000  # sequences that represent all; bytes needed while words are counted
 LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are used
 
 
@@ -43,6 +44,15 @@ def log_counts(codes: np.ndarray, strands: str) -> csr_matrix:
 def thinned(x: Ragged, rows: np.ndarray, most: int) -> np.ndarray:
     """Return every n-th of the rows, with at most about ``most`` values of x altogether."""
     return rows[:: -(-int(x.shapes[rows].prod(axis=1).sum()) // most)]
+
+
+def words_bytes(settings: Settings, dataset: Dataset) -> int:
+    """Estimate the peak memory of ``fit_words`` from the words of a few sequences."""
+    strands, train = strands_of(settings, dataset.facts), thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
+    few = log_counts(dataset.windows(train[:SAMPLE]), strands)
+    each = (few.data.nbytes + few.indices.nbytes) / max(1, few.shape[0])
+    # The words of the training split are transposed, too.
+    return int(each * (2 * len(train) + len(dataset.rows("val")))) + COUNTING
 
 
 def fit_words(

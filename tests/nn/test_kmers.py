@@ -62,5 +62,5 @@ def test_empty_and_short_sequences_have_no_words(shape: tuple[int, int]) -> None
 def test_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     codes = np.random.default_rng(0).integers(0, 5, (20, 30)).astype(np.uint8)
     whole = kmer_counts(codes, range(1, 5), strands="single")
-    monkeypatch.setattr("biocnn.nn.kmers.ROWS", 7)
+    monkeypatch.setattr("biocnn.nn.kmers.LETTERS", 7 * 30)
     assert (whole != kmer_counts(codes, range(1, 5), strands="single")).nnz == 0

@@ -82,6 +82,15 @@ def test_estimated_memory_is_about_the_memory_used() -> None:
     assert 0.5 < grown / foretold < 2.2
 
 
+def test_a_large_validation_image_counts() -> None:
+    """A validation of one image as large as 64 examples keeps fewer layers than 64 in training."""
+    model, x = UNet(2, 1, 1, channels=[4, 8]), torch.rand(2, 1, 16, 16)
+    y, context = torch.zeros(2, 1, 16, 16, dtype=torch.uint8), autocast("float32", CPU)
+    small, large = (memory_bytes(model, dice_bce, x, y, n, context) for n in (2, 64))
+    assert small < memory_bytes(model, dice_bce, x, y, 2, context, validated=64) < large
+    assert memory_bytes(model, dice_bce, x, y, 64, context, validated=2) == large
+
+
 def test_copies_of_weights_in_another_precision_are_counted_once() -> None:
     """In bfloat16, activations need half the memory, and copies of weights do not grow with the batch."""
     model, x = UNet(2, 1, 1, channels=[16, 256]), torch.rand(2, 1, 16, 16)

@@ -26,7 +26,7 @@ from biocnn.training.checkpoint import build_model, load_model, save_model, with
 from biocnn.training.metadata import Metadata, Mixed
 from biocnn.training.runs import train_run
 from biocnn.training.transfer import transfer_weights
-from biocnn.training.words import choose_share
+from biocnn.training.words import COUNTING, choose_share, log_counts, words_bytes
 
 OUTPUTS = ("a", "b")
 NETWORK = {"name": "DeepBind", "channels": 4, "kernel_size": 9, "strands": "both"}
@@ -58,6 +58,16 @@ def saved(folder: Path, name: str = "DeepBind", task: str = "multilabel", **more
     mixture.words.intercept.normal_()
     save_model(folder / "model.safetensors", mixture, meta)
     return folder / "model.safetensors"
+
+
+def test_memory_for_words_is_estimated(tmp_path: Path) -> None:
+    dataset = stored(sequences(300, window=40), tmp_path)
+    sizes = []
+    for split in ("train", "val"):
+        counts = log_counts(dataset.windows(dataset.rows(split)), "both")
+        sizes.append(counts.data.nbytes + counts.indices.nbytes)
+    estimated = words_bytes(experiment(NETWORK, data="Sequences"), dataset) - COUNTING
+    assert estimated == pytest.approx(2 * sizes[0] + sizes[1], rel=0.02)
 
 
 @pytest.fixture(scope="module")

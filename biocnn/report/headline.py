@@ -74,6 +74,8 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "thumbnail": "a linear model of thumbnails",
     "extreme intensities": "a linear model of extreme intensities",
     "mean profile": "the mean of the training split",
+    "input": "the input itself",
+    "best filter": "the best filter",
     "6-mers around the base": "a linear model of the 6-mers around a base",
 }
 NEGATIVES = {

@@ -77,7 +77,8 @@ def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
     rows = {name: tiles for name, tiles in rows.items() if tiles}
     place = {name: row for row, name in enumerate(dataset.examples["id"])}
     size = PAGE_WIDTH / COLUMNS
-    figure = new_figure(len(rows) * (size + 0.25))
+    figure = new_figure(len(rows) * (size + 0.35))
+    figure.set_layout_engine("constrained", h_pad=0.08)  # between the name of an image and the title below
     grid = figure.subplots(len(rows), COLUMNS, squeeze=False)
     for line, (name, tiles) in zip(grid, rows.items(), strict=True):
         for axes, tile in zip(line, tiles, strict=False):

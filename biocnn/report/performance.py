@@ -70,6 +70,7 @@ def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
         return table_.iloc[:0]
     keys = ["split", "output", "metric", "over"]
     found = table_.groupby(keys, sort=False).agg(mean=("value", "mean"), sd=("value", "std"), n=("n", "mean"))
+    found.loc[found["sd"] < 1e-6 * found["mean"].abs(), "sd"] = 0  # rounding
     found["cell"] = [f"{number(row.mean)}\n± {number(row.sd)}" for row in found.itertuples()]
     return found.reset_index().assign(run="mean of runs")
 

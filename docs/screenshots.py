@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 FOLDER = Path(__file__).parent / "images"
-WIDTH, NARROW, COLOURS = 1000, 850, 96
+WIDTH, NARROW, COLOURS = 1000, 850, 256
 ALONE = """<style>
 main > section:not(#{chapter}), header, nav {{ display: none !important }}
 body {{ display: block !important; margin: 0 24px !important }}
@@ -53,7 +53,7 @@ def main(results: str = "results") -> None:
                 alone.as_uri(),
             ]
             subprocess.run(command, check=True, capture_output=True, timeout=120)
-            image = Image.open(picture).convert("RGB").quantize(COLOURS)
+            image = Image.open(picture).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
             image.save(FOLDER / f"{name}.png", optimize=True)
         print(FOLDER / f"{name}.png", (FOLDER / f"{name}.png").stat().st_size // 1000, "kB")
 

@@ -73,7 +73,7 @@ def test_covariates_that_do_not_fit_are_refused(trained: tuple[Dataset, Model]) 
         ({"dose": 1}, "no column 'cells'"),
         ([{"dose": 1, "cells": "hela"}] * 2, "2 rows for 1"),
         ({"dose": "high", "cells": "hela"}, "'high'"),
-        (20, "20 is not a mapping of covariates"),
+        (20, "20 of type int is not a mapping of covariates"),
         ("new.csv", "a str, which is not a mapping of covariates"),
         ([None], "a NoneType, which is not a mapping of covariates"),
     ):

@@ -131,6 +131,16 @@ def test_the_conda_environment_matches_pyproject() -> None:
     assert named == {CONDA_NAMES.get(name, name): version for name, version in requirements().items()}
 
 
+def test_containers_copy_what_an_installation_needs() -> None:
+    docker, apptainer = ((ROOT / "containers" / name).read_text() for name in ("Dockerfile", "biocnn.def"))
+    copied = {word for line in re.findall(r"^COPY (.*) \S+$", docker, re.MULTILINE) for word in line.split()}
+    assert copied == {*re.findall(r"^    (\S+) /opt/biocnn/", apptainer, re.MULTILINE)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = project["tool"]["setuptools"]["data-files"].values()
+    own = {"biocnn", "pyproject.toml", "constraints.txt", project["project"]["readme"], "LICENSE"}
+    assert copied == {name.split("/")[0] for names in folders for name in names} | own
+
+
 def test_constraints_pin_every_requirement() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lines), "only names and versions"

@@ -88,7 +88,7 @@ def run_trial(
         allowed = f"{section.names[0]} to {section.names[-1]}" if section.names else "none without a section calibrate"
         raise InputError(f"there is no trial{trial}-part{part} in this experiment", f"allowed: {allowed}")
     inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
-    plan, task = _plan(settings, trial, dataset.facts, round), inner.task
+    plan, task = trial_plan(settings, trial, dataset.facts, round), inner.task
     record = {"trial": trial, "part": part, "round": round, "digest": _digest(plan, inner)}
     record |= {"settings": drawn(settings, trial), "metric": task.monitor or "val_loss"}
     blank = {"value": None, "score": None, "tie": None, "resampled": [], "best_epoch": None, "epochs": None}
@@ -108,7 +108,7 @@ def run_trial(
     return {**record, **blank, **scores, **counts}
 
 
-def _plan(settings: Settings, trial: int, facts: Facts, round: int) -> Settings:
+def trial_plan(settings: Settings, trial: int, facts: Facts, round: int) -> Settings:
     """Return the settings of a trial; candidates train for about ``STEPS``, and no longer than the runs will."""
     section, settings = settings.calibrate, in_trial(with_values(settings, drawn(settings, trial)))
     if not section.candidates:
@@ -158,7 +158,7 @@ def run_trials(settings: Settings, dataset: Dataset, folder: Path, log: Log, sta
         trial, part = (int(number) for number in re.findall(r"\d+", name))
         path = folder / f"{name}.json"
         inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
-        digest = _digest(_plan(settings, trial, dataset.facts, 1), inner)
+        digest = _digest(trial_plan(settings, trial, dataset.facts, 1), inner)
         if not (path.is_file() and read_record(path)["digest"] == digest):
             log(f"{name}: {drawn(settings, trial)}")
             record = run_trial(settings, dataset, trial, part, log, state)
@@ -191,7 +191,7 @@ def choose_trial(
     """
     records = _read_records(settings, dataset, paths)
     for trial in _rivals(records):
-        brief, plan = (_plan(settings, trial, dataset.facts, round).train for round in STEPS)
+        brief, plan = (trial_plan(settings, trial, dataset.facts, round).train for round in STEPS)
         if _steps(plan) < LONGER * _steps(brief):
             continue  # the runs will train for little longer than the first round
         log(f"trial {trial} trains for longer, because the best two are too close to call")
@@ -268,7 +268,7 @@ def _read_records(settings: Settings, dataset: Dataset, paths: Sequence[Path]) -
                 raise InputError(f"{path}: is a second record of {name}", "give each once")
             found[name] = record
             inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
-            plan = _plan(settings, trial, dataset.facts, 1) if name in section.names else None
+            plan = trial_plan(settings, trial, dataset.facts, 1) if name in section.names else None
             if not plan or record["digest"] != _digest(plan, inner):
                 raise InputError(
                     f"{path}: {name} of another experiment, or of other settings or data",

@@ -10,11 +10,14 @@ import numpy as np
 import pyBigWig
 import pytest
 from PIL import Image
+from tiny import experiment, sequences
 
 from biocnn.config.experiment_file import read_yaml
+from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.workflow import cli
 from biocnn.workflow.rules import open_workflow
+from biocnn.workflow.start import estimate
 from biocnn.workflow.start.questions import Questions
 from biocnn.workflow.start.text import comment, yaml_of
 
@@ -24,6 +27,7 @@ RNG = np.random.default_rng(1)
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(estimate, "time_of", lambda settings, raw: "about 7 minutes")  # it trains
     return tmp_path
 
 
@@ -70,7 +74,7 @@ def test_a_genome_and_peaks() -> None:
         "split": {"folds": 3},
     }  # fmt: skip
     text = Path("mine.yaml").read_text()
-    assert "biocnn run mine.yaml --cores " in text
+    assert "To run it in this folder, about 7 minutes:\n#   biocnn run mine.yaml --cores " in text
     assert "window: 101  # bp around the middle of each interval, without summits" in text
     assert "There are 3 groups that a split must not cut. How to split them? folds" in text
 
@@ -85,6 +89,7 @@ def test_odd_names_and_line_ends() -> None:
     block = found["data"].pop("block")
     assert 1000 <= block <= 6000
     data = {"name": "Intervals", "genome": "Genom größer.FA.GZ", "positives": "Gipfel 1.BED", "window": 101}
+    data["negatives"] = "dinucleotide_shuffled"  # too little room between the peaks
     assert found == {"data": data, "split": {"val": 0.15, "test": 0.15}}
 
 
@@ -136,6 +141,40 @@ def test_files_with_the_same_first_word_are_outputs_of_their_own(capsys: pytest.
     Path("chip.a.bw").rename("other/chip.b.bw")
     assert cli.main(["start", "g.fa", "other", "chip.b.bw"]) == 2
     assert "other/chip.b.bw and chip.b.bw: two outputs named chip_b" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("first", "second"), [("exons.bed", "repeats.bed"), ("A.bed", "B.bed")])
+def test_bases_have_classes_by_the_names_of_files(first: str, second: str) -> None:
+    genome("g.fa", length=20_000)
+    peaks(first)
+    Path(second).write_text("chr1\t210\t300\nchr2\t900\t990\n")
+    found = start()["data"]
+    assert found["name"] == ("AnnotatedGenome" if first == "exons.bed" else "Intervals")
+    if first == "exons.bed":
+        assert found["classes"] == {"exons": first, "repeats": second}
+        assert found["overlaps"] == "first"
+
+
+def test_a_genome_without_room_between_peaks(capsys: pytest.CaptureFixture) -> None:
+    """Negatives are shuffled peaks, and windows are close enough to form several blocks."""
+    genome("g.fa", contigs=1, length=3000)
+    Path("p.bed").write_text("".join(f"chr1\t{at}\t{at + 60}\n" for at in range(300, 2700, 110)))
+    found = start()["data"]
+    assert (found["negatives"], found["flank"]) == ("dinucleotide_shuffled", 0)
+    Path("mine.yaml").unlink()
+    Path("p.bed").write_text("".join(f"chr1\t{at}\t{at + 60}\n" for at in range(300, 2700, 60)))
+    assert cli.main(["start", "--yes"]) == 2
+    assert "overlapping windows of 101 bp form 1 groups" in capsys.readouterr().err
+
+
+def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples() -> None:
+    settings = experiment("DeepBind", train=Train(epochs=3, batch_size=16, threads=1))
+    longer = experiment("DeepBind", train=Train(epochs=6, batch_size=16, threads=1))
+    sample = estimate._sample(settings, sequences(120), Path("sample"))
+    assert sample.work(longer) == 2 * sample.work(settings) > 3 * 16
+    assert sample.rate(settings) > 0
+    with pytest.raises(InputError, match="split"):
+        estimate.seconds(settings, sequences(4))
 
 
 def test_the_command_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
@@ -197,11 +236,20 @@ def test_images_and_masks_that_are_pieces() -> None:
     assert "Zellen ü/Reste: not used; name a folder of new images new_photos, for example, or set apply" in text
 
 
-def test_pairs_of_images() -> None:
+@pytest.mark.parametrize("targets", ["clean", "gt"])
+def test_pairs_of_images(targets: str) -> None:
     for i in range(12):
         picture(f"noisy/{i}.png")
-        picture(f"clean/{i}.png")
-    assert start()["data"] == {"name": "PairedImages", "images": "noisy", "targets": "clean"}
+        picture(f"{targets}/{i}.png")
+    assert start()["data"] == {"name": "PairedImages", "images": "noisy", "targets": targets}
+
+
+def test_tables_of_sequences() -> None:
+    rows = [f"{bases(30)}\t{i % 2}\t{'xyz'[i % 3]}\t{i / 7:.2f}\t{20 + i}" for i in range(60)]
+    Path("t.tsv").write_text("\n".join(["sequence\tbound\tfamily\taffinity\tdose", *rows]))
+    targets = {"bound": "label", "family": "class", "affinity": "value"}
+    assert start()["data"] == {"name": "Sequences", "table": "t.tsv", "targets": targets}
+    assert "with covariates: [dose] the network would also receive" in Path("mine.yaml").read_text()
 
 
 def labelled(columns: str, row: Callable[[int], str], number: int = 24) -> None:
@@ -219,6 +267,10 @@ def labelled(columns: str, row: Callable[[int], str], number: int = 24) -> None:
         ("label,patient", lambda i: f"{'ab'[i % 2]},p{i // 2}", {"name": "LabelledImages", "group": "patient"}),
         ("stain,patient", lambda i: f"{'ab'[i % 2]},p{i // 2}", {"name": "LabelledImages", "labels": ["stain"],
                                                                 "group": "patient"}),
+        ("bag,label", lambda i: f"b{i // 2},{'ab'[i // 2 % 2]}", {"name": "BaggedImages"}),
+        ("kind,sick,size", lambda i: f"{'ab'[i % 2]},{i // 2 % 2},{i / 7:.2f}",
+         {"name": "LabelledImages", "labels": ["kind", "sick"], "values": ["size"]}),
+        ("label,age", lambda i: f"{'ab'[i % 2]},{20 + i}", {"name": "LabelledImages"}),
         ("x,y", lambda i: f"{i % 16},{i % 7}", {"name": "CountedImages"}),
         ("x0,y0,x1,y1", lambda i: f"1,2,{5 + i % 9},9", {"name": "BoxedImages", "classes": ["object"]}),
     ],

@@ -32,6 +32,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     """
     from biocnn.core.files import atomic
     from biocnn.workflow.naming import check_name
+    from biocnn.workflow.start.estimate import time_of
     from biocnn.workflow.start.look import entries_of, look
     from biocnn.workflow.start.propose import propose
     from biocnn.workflow.start.questions import Questions
@@ -59,7 +60,9 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
     left[MOST:] = [f"... and {plural(len(left) - MOST, 'more file')}"] * (len(left) > MOST)
     read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
-    head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder:", f"  {command}", ""]
+    time = time_of(draft.settings, draft.raw)
+    head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder{time and f', {time}'}:"]
+    head += [f"  {command}", ""]
     head += [
         "Settings that follow from the data, such as the network, are left out; docs/input.md lists all settings.",
         "",
@@ -70,7 +73,8 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
         path.write_text(comment("\n".join(head)) + yaml_of(draft.sections, draft.notes), encoding="utf-8")
     for line in [*read, *left, *(f"assumed: {line}" for line in ask.assumed)]:
         log.info("%s", line)
-    log.info("%s: written; predicts %s\nNext: %s", out, _predicted(draft.raw.facts), command)
+    log.info("%s: written; predicts %s", out, _predicted(draft.raw.facts))
+    log.info("Next%s: %s", time and f", {time}", command)
 
 
 def _seen(path: Path) -> Path:

@@ -25,8 +25,8 @@ INDICES = (".fai", ".gzi", ".tbi", ".csi", ".yaml", ".yml")  # beside data, and 
 WORDS = {
     "regions": r"^fov|^roi",
     "new": r"new|unlabel|unannot|apply",
-    "masks": r"mask|label|seg|gt$|ground|annot|manual|outline",
-    "targets": r"clean|target|high",
+    "masks": r"mask|label|seg|gt$|ground|truth|annot|manual|outline",
+    "targets": r"clean|target|high|sharp|denois|^hr$|output",
 }  # in names of folders, by what is in these
 LARGE = 200_000_000  # bytes of a text file beyond which it is neither a table nor, without its suffix, BED
 DEEP = 2  # levels of folders that are searched

@@ -8,6 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from biocnn.core.errors import InputError
 from biocnn.data.box_files import CORNER_NAMES, POINT
 from biocnn.data.image_pairs import read_rows
@@ -16,11 +18,16 @@ from biocnn.io.fasta import read_fasta
 from biocnn.workflow.start.look import Item
 
 GENOME = 100_000  # bases in the first record of a FASTA file, from which it is a genome rather than examples
-NOT_LABELS = ("image", "mask", "target", "class_mask", "split", "group", "id", "width", "height")
+NOT_LABELS = ("image", "sequence", "mask", "target", "class_mask", "split", "group", "id", "width", "height")
 SPECIAL = {"mask", "target", *POINT, *chain(*CORNER_NAMES)}
 CLOSED = "blacklist|exclude|blocked"  # in names of BED files of regions to leave out
 STRANDS = {"plus": "plus|pos|fwd|forward", "minus": "minus|neg|rev|reverse"}  # in names of bigWig files
-GROUPS = r"patient|donor|subject|animal|mouse|case|slide|plate|well|batch"
+CLASSES = "exon|intron|utr|cds|gene|repeat|annot|domain"  # in names of BED files of which bases belong to classes
+OF_SEQUENCES = {"labels": "label", "values": "value"}  # kinds of columns in the settings of both readers
+# Columns of tables that tell about an example rather than what is to be learned.
+BESIDE = r"^(age|sex|gender|dose|magnification|stain|site|scanner|hospital|batch|cell_?line|temperature|concentration)$"
+TRUTH = r"gt$|ground|truth"  # in names of folders of masks, or of clean images
+GROUPS = r"bag|patient|donor|subject|animal|mouse|case|slide|plate|well|batch"
 
 
 @dataclass
@@ -77,7 +84,14 @@ def _peaks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     data = {"name": "Intervals", **common, "positives": positives, "window": 101}
     words = f"whether a window of the genome is in {' and '.join(item.path.name for item in peaks)}"
     comments = notes | {"data.positives": "an output for each file"} if len(peaks) > 1 else notes
-    yield Proposal(words, [data], [*used, *peaks], more, comments)
+    bound = Proposal(words, [data], [*used, *peaks], more, comments)
+    classes = {_word(item): item.path for item in peaks}
+    data = {"name": "AnnotatedGenome", "genome": genome.path, "classes": classes, "window": 512}
+    data |= {"ignore": closed[0].path} if closed else {}
+    words = f"for each base of the genome whether it is in {' or '.join(item.path.name for item in peaks)}"
+    of_bases = Proposal(words, [data], [genome, *closed[:1], *peaks], {}, {"data.window": "bp of adjacent windows"})
+    annotated = any(re.search(CLASSES, item.path.name.lower()) for item in peaks) and not any(map(_summits, peaks))
+    yield from (of_bases, bound) if annotated else (bound, of_bases)
 
 
 def _tracks(of: dict[str, list[Item]]) -> Iterator[Proposal]:
@@ -153,7 +167,14 @@ def _of_tables(of: dict[str, list[Item]]) -> Iterator[Proposal]:
         columns, name = {*item.columns}, item.path.name
         table = {"table": item.path}
         if "sequence" in columns:
-            yield Proposal(f"labels of the sequences in {name}", [{"name": "Sequences", **table}], [item])
+            ways: list[dict[str, Any]] = [{"name": "Sequences", **table}]
+            if (kinds := _kinds(item)) and not any(name.startswith("label") for name in kinds):
+                several = len({*kinds.values()}) > 1
+                named = (
+                    {column: OF_SEQUENCES.get(kind, kind) for column, kind in kinds.items()} if several else [*kinds]
+                )
+                ways.insert(0, ways[0] | {"targets": named})
+            yield Proposal(f"labels of the sequences in {name}", ways, [item])
         if "image" not in columns:
             continue
         used = [item, *of.get("images", []), *of.get("class folders", [])]
@@ -175,13 +196,38 @@ def _of_tables(of: dict[str, list[Item]]) -> Iterator[Proposal]:
             else:
                 points = {"name": "CountedImages", **table, **more}
                 yield Proposal(f"the number of objects, from the points in {name}", [points], [*used, *index[:1]])
-        free = [c for c in item.columns if c not in NOT_LABELS and not re.search(GROUPS, c)]
-        for column in ["label"] if "label" in free else free if plain == tables else []:
-            if placed:
-                continue
-            ways = ({} if column == "label" else {"labels": [column]}, {"values": [column]})
-            data = [{"name": "LabelledImages", **table, **way} for way in ways]
-            yield Proposal(f"the column {column} of {name}", data, used)
+        if not placed and plain == tables:
+            yield from _of_columns(item, used)
+
+
+def _of_columns(item: Item, used: list[Item]) -> Iterator[Proposal]:
+    """Use the columns of a table that may be labels: all together, if there are several, and one by one."""
+    kinds = _kinds(item)
+    table, bag = {"table": item.path}, next((c for c in item.columns if re.search("^bag", c)), "")
+    own = {"name": "BaggedImages", **table, **({"bag": bag} if bag != "bag" else {})} if bag else {}
+    plain: dict[str, Any] = own or {"name": "LabelledImages", **table}
+    free = ["label"] if "label" in kinds else list(kinds)
+    if len(free) > 1:
+        of_values = [c for c in free if kinds[c] == "values"]
+        every = {"labels": [c for c in free if c not in of_values], "values": of_values}
+        words = f"the columns {', '.join(free)} of {item.path.name}, together"
+        yield Proposal(words, [plain | {kind: columns for kind, columns in every.items() if columns}], used)
+    for column in free:
+        ways = ({} if column == "label" else {"labels": [column]}, {"values": [column]})
+        of_bags = f", of each {bag}" if bag else ""
+        words = f"the column {column} of {item.path.name}{of_bags}"
+        yield Proposal(words, [plain | way for way in ways], used)
+
+
+def _kinds(item: Item) -> dict[str, str]:
+    """Return labels, values or classes (words) for each column of a table that may be what is to be learned."""
+    table, found = read_rows(item.path), {}
+    free = [c for c in item.columns if c not in NOT_LABELS and not re.search(GROUPS, c)]
+    for column in [c for c in free if not re.search(BESIDE, c)] or free:
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        words = "class" if numbers.isna().all() else "labels"
+        found[column] = "values" if (numbers % 1 > 0).any() else words
+    return found
 
 
 def _of_folders(of: dict[str, list[Item]]) -> Iterator[Proposal]:
@@ -201,8 +247,10 @@ def _of_folders(of: dict[str, list[Item]]) -> Iterator[Proposal]:
     one = roles["images"] or pictures
     for role, reader in (("masks", "Images"), ("targets", "PairedImages")):
         for other in roles[role][:1] if one and one[0] not in roles[role] else ():
-            data = {"name": reader, "images": one[0].path, role: other.path}
-            yield Proposal(f"{role} like those in {other.path.name}", [data], [one[0], other])
+            ways = [{"name": reader, "images": one[0].path, role: other.path}]
+            if re.search(TRUTH, other.path.name.lower()):
+                ways.append({"name": "PairedImages", "images": one[0].path, "targets": other.path})
+            yield Proposal(f"{role} like those in {other.path.name}", ways, [one[0], other])
     if len(roles["images"]) == 2 and not roles["masks"] + roles["targets"]:
         first, second = (item.path for item in roles["images"])
         ways = [{"name": "Images", "images": a, "masks": b} for a, b in ((first, second), (second, first))]

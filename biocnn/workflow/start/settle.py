@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from biocnn.config.experiment import load
 from biocnn.config.registry import target
 from biocnn.config.schema import settings_schema
-from biocnn.config.settings import Split
+from biocnn.config.settings import Settings, Split
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.plurals import plural
@@ -19,7 +21,7 @@ from biocnn.data.facts import read_data
 from biocnn.data.raw import Raw
 from biocnn.data.storing import divide
 from biocnn.io.tile_names import of_examples
-from biocnn.workflow.start.propose import GROUPS, Proposal
+from biocnn.workflow.start.propose import BESIDE, GROUPS, Proposal
 from biocnn.workflow.start.questions import Questions
 from biocnn.workflow.start.text import yaml_of
 
@@ -29,6 +31,8 @@ BLOCKS = 20  # number of blocks, about, of a genome with too few contigs
 # Settings that let a reader accept what it refuses, and what they mean.
 LENIENT = {
     "unknown_contigs": ("skip", "leave out intervals on contigs that the genome lacks"),
+    "negatives": ("dinucleotide_shuffled", "there is no room for windows without peaks: shuffle the bases of peaks"),
+    "overlaps": ("first", "bases in two classes are of the one that is listed first"),
     "constant": ("drop", "leave out images of a single value"),
     "normalise": ("image", "scale each image by its own intensities"),
     "geometry": ("trust_arrays", "ignore positions and pixel sizes in the headers: arrays match pixel by pixel"),
@@ -41,6 +45,7 @@ class Draft:
 
     sections: dict[str, Any]
     notes: dict[str, str]
+    settings: Settings = field(init=False)
     raw: Raw = field(init=False)
     checks: Checks = field(init=False)
 
@@ -51,10 +56,36 @@ class Draft:
             path = Path(folder) / "experiment.yaml"
             path.write_text(yaml_of(self.sections, {}), encoding="utf-8")
             try:
-                settings = load(path).settings
+                self.settings = load(path).settings
             except InputError as error:
                 raise InputError(error.message.replace(f"{path}: ", ""), error.remedy) from error
-        self.raw = read_data(settings, self.checks)
+        self.raw = read_data(self.settings, self.checks)
+
+    def read_leniently(self, ask: Questions) -> None:
+        """Read the data; where that is refused, let the reader accept it, if wanted."""
+        data = self.sections["data"]
+        while True:
+            try:
+                return self.read()
+            except InputError as error:
+                key = self._remedy(error)
+                if not key or ask.choose(f"{error.message}\n{LENIENT[key][1]}?", {"yes": "", "no": ""}) == "no":
+                    raise
+                data[key], self.notes[f"data.{key}"] = LENIENT[key]
+
+    def _remedy(self, error: InputError) -> str:
+        """Return the setting with which the data can be read, or are at least refused for another reason; or ""."""
+        data = self.sections["data"]
+        for key in [key for key in LENIENT if key in _settings_of(data) and key not in data]:
+            other = Draft(deepcopy(self.sections), {})
+            other.sections["data"][key] = LENIENT[key][0]
+            try:
+                other.read()
+            except InputError as second:
+                if second.message == error.message:
+                    continue
+            return key
+        return ""
 
 
 def settle(proposal: Proposal, ask: Questions) -> Draft:
@@ -66,9 +97,9 @@ def settle(proposal: Proposal, ask: Questions) -> Draft:
         If the data cannot be used.
     """
     draft = _read_any(proposal, ask)
-    for step in (_blocks, _groups, _spacing):
+    for step in (_blocks, _apart, _room, _groups, _spacing, _covariates):
         if step(draft, ask):
-            draft.read()
+            draft.read_leniently(ask)
     _split(draft, ask)
     return draft
 
@@ -76,20 +107,15 @@ def settle(proposal: Proposal, ask: Questions) -> Draft:
 def _read_any(proposal: Proposal, ask: Questions) -> Draft:
     """Read the data in the first way that is possible; changes that a reader makes only on request come last."""
     faults: list[InputError] = []
-    keys = [(data, key) for data in proposal.data for key in LENIENT if key in _settings_of(data)]
-    for data, key in [*((data, "") for data in proposal.data), *keys]:
-        value, meaning = LENIENT.get(key, ("", ""))
-        sections = {"data": data | ({key: value} if key else {})} | deepcopy(proposal.more)
-        draft = Draft(sections, dict(proposal.notes))
-        try:
-            draft.read()
-        except InputError as error:
-            faults.append(error)
-            continue
-        if key and ask.choose(f"{faults[0].message}\n{meaning}?", {"yes": "", "no": ""}) == "no":
-            break
-        draft.notes |= {f"data.{key}": meaning} if key else {}
-        return draft
+    for lenient in (False, True):
+        for data in proposal.data:
+            draft = Draft({"data": dict(data)} | deepcopy(proposal.more), dict(proposal.notes))
+            try:
+                draft.read_leniently(ask) if lenient else draft.read()
+            except InputError as error:
+                faults.append(error)
+                continue
+            return draft
     raise faults[0]
 
 
@@ -107,6 +133,49 @@ def _blocks(draft: Draft, ask: Questions) -> bool:
     size = max(10 ** (len(str(bases // BLOCKS)) - 1), 1)
     draft.sections["data"]["block"] = max(round(bases / BLOCKS / size) * size, 10 * draft.sections["data"]["window"])
     draft.notes["data.block"] = f"bp: groups are blocks; contigs are too few ({raw.examples['group'].nunique()})"
+    return True
+
+
+def _apart(draft: Draft, ask: Questions) -> bool:
+    """Keep less around windows if neighbouring peaks overlap so much that all blocks are one group."""
+    data, number = draft.sections["data"], draft.raw.examples["group"].nunique()
+    if "block" not in data or number >= len(("train", "val", "test")):
+        return False
+    if "flank" in _settings_of(data) and "flank" not in data:
+        data["flank"] = 0
+        draft.notes["data.flank"] = "bp kept around windows: none, because neighbouring windows overlap"
+        draft.read_leniently(ask)
+        return _apart(draft, ask)
+    raise InputError(
+        f"overlapping windows of {data['window']} bp form {number} groups, too few for training, validation and test",
+        "give peaks of more of the genome, fewer peaks, or write an experiment with a smaller data.window",
+    )
+
+
+def _room(draft: Draft, ask: Questions) -> bool:
+    """Shuffle peaks if the genome has less than half as many windows without peaks as positives."""
+    kinds = draft.raw.examples.get("kind", pd.Series(dtype=object)).value_counts()
+    data, few = draft.sections["data"], kinds.get("negative", 0) < kinds.get("positive", 0) / 2
+    if not few or "shuffled" in kinds or "negatives" in data:
+        return False
+    data["negatives"] = LENIENT["negatives"][0]
+    draft.notes["data.negatives"] = "shuffled peaks: there is little room for windows without peaks"
+    return True
+
+
+def _covariates(draft: Draft, ask: Questions) -> bool:
+    """Ask whether the network receives what a table tells about each example beside what is to be learned."""
+    data = draft.sections["data"]
+    found = [c for c in draft.raw.examples if re.search(BESIDE, c) and draft.raw.examples[c].nunique() > 1]
+    found = [c for c in found if c != data.get("group")]
+    if not found or "covariates" not in _settings_of(data):
+        return False
+    names = ", ".join(found)
+    options = {"no": "it sees the example alone", "yes": "beware of what gives the answer away, such as a hospital"}
+    if ask.choose(f"Does the network also receive {names} of each example?", options) == "no":
+        draft.notes["data.table"] = f"with covariates: [{names}] the network would also receive these columns"
+        return False
+    data["covariates"] = found
     return True
 
 
@@ -174,6 +243,7 @@ def _split(draft: Draft, ask: Questions) -> None:
             fault = error
             continue
         draft.sections["split"] = split
+        draft.settings = draft.settings.model_copy(update={"split": Split(**split)})
         draft.notes["split"] = f"{plural(number, 'group')}: {options[key]}"
         return
     raise fault

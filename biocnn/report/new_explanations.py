@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,11 +43,12 @@ def explain_files(
     genome: Path | None,
     covariates: Path | None,
     trust: Sequence[str] = (),
+    **fit: Any,
 ) -> None:
-    """Explain the predictions of a model file for new sequences or images, as its input does."""
+    """Explain the predictions of a model file for new sequences or images; ``fit`` as for ``Model``."""
     if len(models) != 1:
         raise InputError(f"{len(models)} models", "explain one model at a time")
-    model = Model(models[0], trust=trust)
+    model = Model(models[0], trust=trust, **fit)
     check_explained(model)
     if genome and not model.input.scanned:
         raise InputError(f"--genome: {model.path} is a model for {model.input.examples}", "leave it out")

@@ -77,7 +77,8 @@ def features(
 
 def explain(
     models: list[Path], data: Path, out: Path,
-    *, genome: Path | None = None, covariates: Path | None = None,
+    *, genome: Path | None = None, covariates: Path | None = None, spacing: str = "as_trained",
+    intensity: str = "as_trained", channels: str | None = None,
     config: Path | None = None, data_root: Path = Path(), trust: str = "",
 ) -> None:  # fmt: skip
     """Explain predictions: attributions of sequences, or activation maps of images, as arrays and pictures.
@@ -97,7 +98,8 @@ def explain(
         if not (data / "facts.json").is_file():
             with needs("workflow", "pictures of explanations"):  # code that the rule does not run
                 explain_files = resolve("biocnn.report.new_explanations:explain_files")
-            explain_files(models, data, folder, genome, covariates, trust.split(","))
+            fit = {"spacing": spacing, "intensity": intensity, "channels": channels.split(",") if channels else None}
+            explain_files(models, data, folder, genome, covariates, trust.split(","), **fit)
         elif config is None:
             raise InputError("--config: is missing", "name the experiment of the stored data set")
         else:

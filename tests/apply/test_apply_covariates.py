@@ -66,7 +66,7 @@ def test_each_image_is_predicted_with_its_row(model: Model, new: Path) -> None:
 
 
 def test_each_image_is_explained_with_its_row(model: Model, new: Path) -> None:
-    steps.explain([model.path], new, new.parent / "out", covariates=table(new.parent, ROWS))
+    steps.explain([model.path], new, new.parent / "out", covariates=table(new.parent, ROWS), spacing="as_is")
     found = pd.read_csv(new.parent / "out/explanations.csv").set_index("image")
     own = model.explain(new / "a.tif", covariates={"cells": "k562", "dose": 20})
     np.testing.assert_allclose(np.load(new.parent / "out/a.npz")["cam"], own, atol=1e-5)

@@ -267,7 +267,7 @@ def labelled(columns: str, row: Callable[[int], str], number: int = 24) -> None:
         ("label,patient", lambda i: f"{'ab'[i % 2]},p{i // 2}", {"name": "LabelledImages", "group": "patient"}),
         ("stain,patient", lambda i: f"{'ab'[i % 2]},p{i // 2}", {"name": "LabelledImages", "labels": ["stain"],
                                                                 "group": "patient"}),
-        ("bag,label", lambda i: f"b{i // 2},{'ab'[i // 2 % 2]}", {"name": "BaggedImages"}),
+        ("bag,label", lambda i: f"b{i // 2},{'ab'[i // 2 % 2]}", {"name": "BaggedImages", "bag": "bag"}),
         ("kind,sick,size", lambda i: f"{'ab'[i % 2]},{i // 2 % 2},{i / 7:.2f}",
          {"name": "LabelledImages", "labels": ["kind", "sick"], "values": ["size"]}),
         ("label,age", lambda i: f"{'ab'[i % 2]},{20 + i}", {"name": "LabelledImages"}),

@@ -1,5 +1,6 @@
 """How long an experiment takes on this machine: two short epochs of its networks on some of its data are timed."""
 
+import logging
 import math
 import os
 import tempfile
@@ -12,7 +13,6 @@ import numpy as np
 from biocnn.config.search_space import drawn, with_values
 from biocnn.config.settings import Settings, Split, Train
 from biocnn.core.checks import Checks
-from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
 from biocnn.data.raw import Raw
@@ -22,6 +22,7 @@ from biocnn.tasks.facts import Facts
 from biocnn.training.calibrate import trial_plan
 from biocnn.training.runs import train_run
 
+log = logging.getLogger("biocnn")
 VALUES = 2**24  # most numbers of the arrays of the sample
 FEWEST, MOST = 15, {False: 2000, True: 60}  # its examples, of maps of images and of others
 STEPS = {False: 10, True: 4}  # timed, of vectors and of maps
@@ -119,10 +120,11 @@ def _sample(settings: Settings, raw: Raw, folder: Path) -> _Sample:
 
 
 def time_of(settings: Settings, raw: Raw) -> str:
-    """Describe the time that an experiment takes; "" if it cannot be estimated, e.g. because examples are too few."""
+    """Describe the time that an experiment takes; "" if it cannot be estimated, as of too few examples."""
     try:
         low, high = seconds(settings, raw)
-    except InputError:
+    except Exception as error:  # of any kind: the experiment is written without an estimate
+        log.info("time not estimated: %s", error)
         return ""
     unit, size = ("hours", 3600) if high > 2 * 3600 else ("minutes", 60)
     first, last = (max(1, round(value / size, -1 if value > 100 * size else None)) for value in (low, high))

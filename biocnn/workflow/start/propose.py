@@ -204,8 +204,8 @@ def _of_columns(item: Item, used: list[Item]) -> Iterator[Proposal]:
     """Use the columns of a table that may be labels: all together, if there are several, and one by one."""
     kinds = _kinds(item)
     table, bag = {"table": item.path}, next((c for c in item.columns if re.search("^bag", c)), "")
-    own = {"name": "BaggedImages", **table, **({"bag": bag} if bag != "bag" else {})} if bag else {}
-    plain: dict[str, Any] = own or {"name": "LabelledImages", **table}
+    plain: dict[str, Any] = {"name": "LabelledImages", **table}
+    plain = {"name": "BaggedImages", **table, "bag": bag} if bag else plain
     free = ["label"] if "label" in kinds else list(kinds)
     if len(free) > 1:
         of_values = [c for c in free if kinds[c] == "values"]

@@ -22,6 +22,10 @@ class PeakBytes(TorchDispatchMode):
     little on CPUs.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # otherwise torch loads a compiler (2 seconds) in order not to use it
+
     def __enter__(self) -> Self:
         self.peak = 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from biocnn.core.errors import InputError
 
@@ -74,7 +76,23 @@ def numbers_for(wanted: str, network: nn.Module, x: Tensor) -> str:
 def is_large(network: nn.Module, x: Tensor) -> bool:
     """Return whether a network needs enough operations per example of ``x`` to be faster in bfloat16."""
     was_training = network.training
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _Operations() as counter:
         network.eval()(x)
     network.train(was_training)
-    return counter.get_total_flops() / 2 / len(x) >= LARGE
+    return counter.number / 2 / len(x) >= LARGE
+
+
+class _Operations(TorchDispatchMode):
+    """Counts additions and multiplications, as torch's ``FlopCounterMode``, which loads a compiler (2 seconds)."""
+
+    number = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if count := flop_registry.get(function.overloadpacket):
+            self.number += count(*args, **(kwargs or {}), out_val=result)
+        return result

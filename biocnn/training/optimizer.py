@@ -1,6 +1,7 @@
 """Optimizer: L1 and L2 penalties, gradient clipping, learning rate schedule, and moments as tensors to store."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,47 @@ CLIP = 5.0  # maximum norm of the gradient
 MOMENTUM = 0.9  # of SGD, unless given
 
 
-def make_optimizer(parameters: Sequence[Tensor], section: Train, body: Sequence[Tensor] = ()) -> torch.optim.Optimizer:
+class AdamW:
+    """The steps, moments and defaults of ``torch.optim.AdamW(groups, fused=True)``, which loads a compiler (2 seconds).
+
+    Parameters
+    ----------
+    groups
+        Parameters with the same settings: ``params``, ``weight_decay`` and ``lr``.
+    l1
+        Strength of the L1 penalty of every second group, from the first.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], l1: float) -> None:
+        self.param_groups, self.l1 = groups, l1
+        self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all weights that have a gradient."""
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.grad is not None]
+            for weight in weights:
+                if not self.state[weight]:
+                    step = torch.zeros((), device=weight.device)
+                    moments = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
+                    self.state[weight] = {"step": step, **moments}
+            if weights:
+                states = [self.state[weight] for weight in weights]
+                first, second, steps = ([s[name] for s in states] for name in ("exp_avg", "exp_avg_sq", "step"))
+                torch._foreach_add_(steps, 1)
+                torch._fused_adamw_(
+                    weights, [p.grad for p in weights], first, second, [], steps, lr=group["lr"], beta1=0.9,
+                    beta2=0.999, weight_decay=group["weight_decay"], eps=1e-8, amsgrad=False, maximize=False,
+                )  # fmt: skip
+        if self.l1:
+            _shrink(self.param_groups[::2], self.l1)
+
+
+Optimizer = AdamW | torch.optim.SGD
+
+
+def make_optimizer(parameters: Sequence[Tensor], section: Train, body: Sequence[Tensor] = ()) -> Optimizer:
     """Make the optimizer of the section train, whose penalties are for weights, not for biases and norm scales.
 
     Each step sets the learning rate of each group: a fraction of ``highest``, which is ``train.body_lr`` for the
@@ -24,16 +65,15 @@ def make_optimizer(parameters: Sequence[Tensor], section: Train, body: Sequence[
     parts = [(section.lr, [p for p in parameters if id(p) not in slow])]
     parts += [(section.body_lr or 0.0, [p for p in parameters if id(p) in slow])] if slow else []
     groups = [
-        {"params": [p for p in part if (p.ndim > 1) == wide], "weight_decay": decay, "highest": highest}
+        {"params": [p for p in part if (p.ndim > 1) == wide], "weight_decay": decay, "highest": highest, "lr": highest}
         for highest, part in parts
         for wide, decay in ((True, section.weight_decay), (False, 0.0))
     ]
-    if section.optimizer == "sgd":
-        # Not fused, because weights that were frozen at first have no momentum yet.
-        momentum = MOMENTUM if section.momentum is None else section.momentum
-        optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, momentum=momentum)
-    else:
-        optimizer = torch.optim.AdamW(groups, fused=True)
+    if section.optimizer != "sgd":
+        return AdamW(groups, section.l1)
+    # Not fused, because weights that were frozen at first have no momentum yet.
+    momentum = MOMENTUM if section.momentum is None else section.momentum
+    optimizer = torch.optim.SGD(groups, momentum=momentum)
     if section.l1:
         optimizer.register_step_post_hook(lambda *_: _shrink(optimizer.param_groups[::2], section.l1))
     return optimizer
@@ -71,12 +111,12 @@ def lr_factor(schedule: str, step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1.0, total - warm)))) + 1e-4
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
     """Return moments and step counts of every parameter, by ``number.name``."""
     return {f"{i}.{key}": v for i, p in enumerate(_parameters(optimizer)) for key, v in optimizer.state[p].items()}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
     """Restore the tensors of ``optimizer_tensors``; moments get the memory layout of their parameter."""
     parameters = _parameters(optimizer)
     for key, value in tensors.items():
@@ -87,5 +127,5 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         optimizer.state[parameter][name] = target.copy_(value)
 
 
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def _parameters(optimizer: Optimizer) -> list[Tensor]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

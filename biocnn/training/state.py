@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from torch import Tensor, nn
 
 from biocnn.core.files import atomic, sha256
 from biocnn.core.lock import Lock
-from biocnn.training.optimizer import optimizer_tensors, restore_optimizer
+from biocnn.training.optimizer import Optimizer, optimizer_tensors, restore_optimizer
 
 DIGEST = hashlib.sha256().digest_size
 STOP, OVER = "stop", "over"  # files: request to stop; mark of a finished training
@@ -186,9 +185,7 @@ def copy_weights(model: nn.Module) -> dict[str, Tensor]:
     return {key: value.detach().clone() for key, value in model.state_dict().items()}
 
 
-def pack(
-    model: nn.Module, average: nn.Module, best: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
+def pack(model: nn.Module, average: nn.Module, best: dict[str, Tensor], optimizer: Optimizer) -> dict[str, Tensor]:
     """Return current weights, their average if it is another network, best weights and optimizer state, by name."""
     parts = {"model": model.state_dict(), "best": best, "optimizer": optimizer_tensors(optimizer)}
     if average is not model:
@@ -196,9 +193,7 @@ def pack(
     return {f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()}
 
 
-def unpack(
-    tensors: dict[str, Tensor], model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Tensor]:
+def unpack(tensors: dict[str, Tensor], model: nn.Module, average: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     """Restore weights, their average and optimizer state in place; return the best weights, on the model's device."""
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}, "average": {}}
     for key, value in tensors.items():

@@ -66,7 +66,7 @@ def growth(sender) -> None:
     before = resident_bytes(CPU)
     optimizer, _ = make_optimizer(list(model.parameters()), Train(weight_decay=0.1)), copy_weights(model)
     for _ in range(2):
-        optimizer.zero_grad()
+        model.zero_grad()
         dice_bce(model(x), y).backward()
         optimizer.step()
     sender.send((foretold, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before))

@@ -194,7 +194,7 @@ def test_packed_weights_and_moments_are_restored(tmp_path: Path) -> None:
 
     def step(one, optimizer) -> None:
         torch.manual_seed(5)  # dropout
-        optimizer.zero_grad()
+        one.zero_grad()
         one.train()(x).square().sum().backward()
         optimizer.step()
 

@@ -276,7 +276,9 @@ class Scan(Section):
 class Report(Section):
     """Further input of the report."""
 
-    errors: Path | None = Field(None, description="copy of errors.tsv, the worst examples, with your reasons")
+    errors: Path | None = Field(
+        None, description="copy of errors.tsv, the worst examples, with your reasons in column reason"
+    )
 
 
 class Settings(Section):

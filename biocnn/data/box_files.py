@@ -259,7 +259,7 @@ def _boxes(found: list[tuple], source: Path) -> pd.DataFrame:
     wrong = ~np.isfinite(boxes[CORNERS].to_numpy(np.float64)).all(axis=1)
     if wrong.any():
         raise InputError(
-            f"{source}: {plural(wrong.sum(), 'box')} with infinite coordinates: {shown(boxes['where'][wrong])}",
+            f"{source}: {plural(wrong.sum(), 'box')} with NaN or infinite coordinates: {shown(boxes['where'][wrong])}",
             "correct or remove them",
         )
     return boxes

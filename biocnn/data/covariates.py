@@ -95,7 +95,7 @@ def _column(cells: pd.Series, name: str, source: str) -> pd.Series:
     values, what = known.dropna().unique(), f"{source}: covariate {name}"
     if len(values) < 2:
         given = f"is {values[0]!r} everywhere" if len(values) else "has no values"
-        raise InputError(f"{what} {given}", "leave it out of data.covariates: it has no information")
+        raise InputError(f"{what} {given}", "leave it out of data.covariates: it carries no information")
     if 2 * wrong.sum() < known.notna().sum():  # so that a faulty number is an error, and does not make them words
         for place in wrong.index[wrong][:1]:
             raise InputError(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Dataset:
     """
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
-        self.folder, self.fold = as_path("folder", folder, "results/NAME/dataset"), fold
+        self.folder = as_path("folder", folder, "results/NAME/dataset")
         self.kept: TemporaryFolder | None = None
         self.share: dict[str, Any] = {}
         folder = self.folder
@@ -63,8 +64,9 @@ class Dataset:
         facts = read_facts(folder / "facts.json")
         self.examples = read_examples(folder / "examples.tsv", [PREFIX + name for name in _words(facts)])
         self.folds = len(facts.folds) or 1
-        if not isinstance(fold, int) or not 0 <= fold < self.folds:
+        if not isinstance(fold, Integral) or not 0 <= fold < self.folds:
             raise InputError(f"{folder}: has no fold {fold!r}", f"folds are counted from 0 to {self.folds - 1}")
+        self.fold = fold = int(fold)
         self.facts = facts.of_fold(fold)
         columns = ["split", *(f"split_{other}" for other in range(1, self.folds))]
         self.trained = (self.examples[columns] == "train").to_numpy()

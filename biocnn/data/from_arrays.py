@@ -99,8 +99,8 @@ def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, setting
     if not several and CLASS in kinds.values():
         raise InputError(
             "y: classes of sequences are words",
-            "give a column of 0 and 1 for each class, for example pandas.get_dummies(y); of two classes, only "
-            "that of 1: y == 'bound'",
+            "give a column of 0 and 1 for each class, for example pandas.get_dummies(y); of two classes, give "
+            "only the one that 1 stands for: y == 'bound'",
         )
     _joined(table, targets, "y").to_csv(folder / TABLE, sep="\t", index=False, na_rep="NA")
     named = {"table": folder / TABLE, "targets": kinds if several else [*kinds]}
@@ -249,7 +249,9 @@ def _axes(x: list[np.ndarray], axes: str | None) -> str | None:
     dims = x[0].ndim
     if axes is not None:
         if not isinstance(axes, str) or len(axes) != dims or (dims == 2 and axes != "YX"):
-            raise InputError(f"axes: {axes!r}, but each image has {dims} axes", "name the axes of one image, without N")
+            raise InputError(
+                f"axes: {axes!r}, but each image has {dims} axes", "name those of one image, without N; of planes: YX"
+            )
         return None if dims == 2 else axes
     if dims == 2:
         return None
@@ -301,8 +303,11 @@ def _given_as(task: str | None) -> str:
 
 def _plain(name: str, value: Any) -> Any:
     """Return tensors, and lists of lists of lists, as arrays; refuse what numpy would change when it converts it."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+    if isinstance(value, list) and value and hasattr(value[0], "detach"):
+        value = [_plain(name, one) for one in value]
+    elif hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = (value.float() if "bfloat16" in str(value.dtype) else value).numpy()  # numpy has no bfloat16
     if isinstance(value, np.ma.MaskedArray):
         raise InputError(
             f"{name}: a masked array", "give an array; unknown targets are nan, unknown pixels of masks 255"

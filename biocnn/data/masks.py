@@ -96,7 +96,7 @@ def understand_masks(
     values = sorted(v for v in survey.counts if v != ignore)
     if not [v for v in values if v]:
         raise InputError(
-            f"{plural(survey.masks, 'mask')} without a pixel other than background (0)",
+            f"no pixel other than background (0) in {plural(survey.masks, 'mask')}",
             "check that these are the masks",
         )
     negative, values = [v for v in values if v < 0], [v for v in values if v >= 0]

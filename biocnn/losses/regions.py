@@ -75,7 +75,7 @@ def dice_focal(
     Parameters
     ----------
     gamma
-        Exponent of the focal loss: the larger, the less easy pixels count.
+        Exponent of the focal loss: the larger, the lower the weight of pixels that are nearly right.
     smooth
         Added to numerator and denominator: classes without pixels in a batch then count as found.
     """

@@ -138,7 +138,7 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
 
 
 def _greedy(close: Tensor) -> Tensor:
-    """Return which boxes are kept if each of these removes all later ones that are close; as the matrix states.
+    """Return which boxes are kept if each of these removes all later ones that are close by the matrix.
 
     After n steps the first n are right; usually a few steps are enough.
     """

@@ -1,4 +1,4 @@
-"""Intervals by split conformal prediction: whose width follows from the errors of validation examples."""
+"""Intervals by split conformal prediction, whose width follows from the errors of validation examples."""
 
 import math
 from typing import TYPE_CHECKING

@@ -4,10 +4,11 @@ import mimetypes
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from biocnn import __version__
 from biocnn.core.files import write_json
+from biocnn.workflow.manifest import input_path
 
 CRATE = "ro-crate-metadata.json"
 CONTEXT = ["https://w3id.org/ro/crate/1.1/context", "https://w3id.org/ro/terms/workflow-run/context"]
@@ -62,13 +63,12 @@ def write_crate(manifest: dict[str, Any], folder: Path) -> None:
 
 def _uris(given: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the absolute URI and the hash of each file of an input, which is outside the folder of results."""
-    path = Path(given["path"]).absolute()
-    return [((path / name).as_uri(), sha) for name, sha in given["sha256"].items()]
+    return [(input_path(given, name).absolute().as_uri(), sha) for name, sha in given["sha256"].items()]
 
 
 def _file(identifier: str, sha: str = "", description: str = "") -> dict[str, Any]:
     kind = mimetypes.guess_type(identifier)[0] or "application/octet-stream"
-    found = {"@type": "File", "name": identifier.rpartition("/")[2], "sha256": sha, "description": description}
+    found = {"@type": "File", "name": unquote(identifier.rpartition("/")[2]), "sha256": sha, "description": description}
     return {"@id": identifier, **{key: text for key, text in (found | {"encodingFormat": kind}).items() if text}}
 
 

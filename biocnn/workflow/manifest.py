@@ -106,10 +106,15 @@ def changed_inputs(found: dict[str, Any], root: Path) -> list[str]:
     """Return which inputs of a manifest are absent, new or changed."""
     lines = []
     for key, given in found["inputs"].items():
-        path = root / given["path"]
-        state = differences(given["sha256"], _of_input(key, path))
-        lines += [f"{key}: {path / name if name else path} is {words}" for name, words in state]
+        state = differences(given["sha256"], _of_input(key, root / given["path"]))
+        lines += [f"{key}: {root / input_path(given, name)} is {words}" for name, words in state]
     return lines
+
+
+def input_path(given: dict[str, Any], name: str) -> Path:
+    """Return the path of a file of an input: of the input itself (name ""), or of a file that it names or contains."""
+    path = Path(given["path"])
+    return (path.parent if "" in given["sha256"] else path) / name if name else path
 
 
 def input_digests(found: dict[str, Any]) -> dict[str, str]:

@@ -237,7 +237,7 @@ def report(config: Path, out: Path, figures: Path, *, data_root: Path = Path(), 
     write_report(out.parent, experiment.settings, out, figures)
     if manifest:
         write_manifest(experiment, out.parent, manifest)
-        write_crate(read_manifest(manifest), manifest.parent)
+        write_crate(read_manifest(manifest), out.parent)
 
 
 def summary(tsv: Path, html: Path, trainings: Path, *pages: Path) -> None:

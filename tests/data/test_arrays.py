@@ -220,6 +220,8 @@ def test_x_that_is_empty_or_names_files_is_refused() -> None:
 def test_tensors_and_arrays_of_objects_are_taken_as_arrays() -> None:
     given = (torch.tensor(PHOTOS.astype(np.int32)), torch.tensor(KINDS * 1.0, requires_grad=True))
     assert Dataset.from_arrays(*given, task="regression").facts.dtype == "int32"
+    rates = [torch.tensor(kind, dtype=torch.bfloat16, requires_grad=True) for kind in KINDS]
+    assert Dataset.from_arrays(PHOTOS, rates, task="regression").facts.task == "regression"
     photos = np.array([*PHOTOS[:-1], PHOTOS[-1][:10]], dtype=object)
     assert Dataset.from_arrays(photos, KINDS.astype(object)).facts.outputs == ["0", "1", "2"]
     assert Dataset.from_arrays(PHOTOS, (PHOTOS > 1200).astype(int).tolist()).facts.task == "mask"

@@ -160,7 +160,7 @@ def test_images_are_measured_on_the_training_split_of_each_fold(tmp_path: Path) 
     x = raw.x
     raw.x = lambda i: x(i) + 1000 * (i // 2)  # each group is brighter than the previous one
     stored(raw, tmp_path, val=None, test=None, folds=3)
-    for fold in range(3):
+    for fold in np.arange(3):
         found = Dataset(tmp_path / "dataset", fold)
         train = found.rows("train")
         assert found.facts.intensity.mean[0] == pytest.approx(np.mean([raw.x(i).mean() for i in train]))

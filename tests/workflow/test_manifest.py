@@ -108,7 +108,10 @@ def test_a_crate_names_all_files_with_their_hashes(results: Path) -> None:
     (results / "figures").mkdir()
     (results / "figures/a name.svg").touch()
     write_manifest(load("one.yaml"), results, results / NAME)
-    write_crate(read_json(results / NAME), results)
+    manifest = read_json(results / NAME)
+    named = {name: sha256(Path(name)) for name in ("a.bed", "genome.fa")}
+    manifest["inputs"]["data.table"] = {"path": "one.yaml", "sha256": {"": sha256(Path("one.yaml")), **named}}
+    write_crate(manifest, results)
     graph = read_json(results / CRATE)["@graph"]
     entities = {entity["@id"]: entity for entity in graph}
     assert len(entities) == len(graph)

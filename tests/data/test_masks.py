@@ -122,7 +122,7 @@ def test_values_outside_the_given_type_are_reported_with_file_and_count():
 
 
 def test_masks_without_foreground_or_background_are_refused():
-    refused("none of the 2 masks", survey=survey(np.zeros((2, 2), int), np.zeros((2, 2), int)))
+    refused("in 2 masks", survey=survey(np.zeros((2, 2), int), np.zeros((2, 2), int)))
     refused("255", "no background", survey=survey(np.full((2, 2), 255)))
 
 

@@ -2,7 +2,9 @@
 
 import json
 import math
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from tiny import sequence_facts
 
@@ -91,6 +93,13 @@ def test_errors_replace_correlations_of_few_examples(tmp_path, number, main):
     metrics = ("pearson", "spearman", "mse", "mae")
     rows = [("a", "test", "size", metric, "all", 0.5, "", "", number) for metric in metrics]
     assert headline(write_metrics(tmp_path / "few", rows, task="regression"))["metric"].tolist() == main
+
+
+def test_errors_of_a_part_replace_its_correlations_alone(monkeypatch):
+    rows = pd.DataFrame({"metric": ["auroc of bound", "r2 of size", "mae of size", "mae of age"], "n": 9})
+    monkeypatch.setattr("biocnn.report.headline.best_rows", lambda results: rows)
+    found = headline(SimpleNamespace(headline=("auroc of bound", "r2 of size")))
+    assert found["metric"].tolist() == ["auroc of bound", "mae of size"]
 
 
 def test_without_results_there_is_no_sentence(tmp_path):

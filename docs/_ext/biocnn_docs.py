@@ -7,6 +7,7 @@ from typing import Any
 from docutils import nodes
 from myst_parser.parsers.sphinx_ import MystParser
 from pydantic import BaseModel
+from pygments.lexers.python import PythonLexer
 from sphinx.application import Sphinx
 
 from biocnn.config.registry import REGISTRY, target
@@ -136,6 +137,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register all of it."""
     app.add_source_suffix(".ipynb", "ipynb")
     app.add_source_parser(NotebookParser)
+    app.add_lexer("snakemake", PythonLexer)
     app.connect("source-read", generate)
     app.connect("autodoc-process-docstring", escape, priority=1)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}

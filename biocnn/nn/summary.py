@@ -86,9 +86,12 @@ def summary(model: nn.Module, size: Size) -> Summary:
             seen.add(name)
             # Anything stacked in the batch (e.g. two strands) counts for the single input example.
             cost = _multiply_adds(module, inputs[0], output)
+            shape = tuple(output.shape)
+            if isinstance(module, nn.RNNBase) and module.batch_first:
+                shape = (shape[0], *shape[:0:-1])
             sources = _sources([x.grad_fn for x in inputs if isinstance(x, Tensor) and x.grad_fn], made)
             made[output.grad_fn] = len(rows)
-            rows.append(Row(name, type(module).__name__, tuple(output.shape), weights, cost, sources))
+            rows.append(Row(name, type(module).__name__, shape, weights, cost, sources))
 
         return hook
 
@@ -97,7 +100,9 @@ def summary(model: nn.Module, size: Size) -> Summary:
             if not any(module.children()):
                 module.register_forward_hook(record(name))
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(lambda _: None, lambda kept: kept):
-            output = copy(_zeros(copy, size).requires_grad_().clone())
+            x = _zeros(copy, size)
+            x[:, 0] = 1  # known bases: without any, a sequence is padding, and masks take part
+            output = copy(x.requires_grad_().clone())
     return Summary(rows, _shape(output), sum(p.numel() for p in model.parameters()))
 
 

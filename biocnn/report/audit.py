@@ -55,7 +55,7 @@ def audit(results: Results, gallery: Gallery) -> Section:
     over = results.input.resampled.split(" (")[0] if results.input else "groups of images"
     caption = (
         f"Baseline models and the network (diamond; below it, mean and s.d. of its runs) on held-out examples{best}. "
-        f"Bars: 95% confidence intervals by bootstrap over {over}; red: the network is not clearly better."
+        f"Bars: 95% confidence intervals by bootstrap over {over}; dark orange: the network is not clearly better."
     )
     alt = "Metrics of the baseline models and the network, and their differences"
     section.blocks.append(gallery.add("audit", figure, alt, caption))
@@ -66,8 +66,9 @@ def audit(results: Results, gallery: Gallery) -> Section:
 def _described(results: Results) -> str:
     fitted = results.table("baselines/baselines.tsv")
     if results.task and results.task.baselines:
-        each = fitted.drop_duplicates("baseline") if len(fitted) else fitted
-        named = "; ".join(f"{row['baseline']}: {row['is']}" for row in each.to_dict("records"))
+        each = fitted[["baseline", "is"]].drop_duplicates("baseline") if len(fitted) else fitted
+        rows = each.itertuples(index=False)
+        named = "; ".join(what if what.startswith(name) else f"{name}: {what}" for name, what in rows)
         return f"Does the network do better than simple methods? {named}."
     words = results.input.about_baselines if results.input else ""
     words += " Each was fitted on the training split, with the penalty chosen on the validation split."

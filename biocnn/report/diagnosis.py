@@ -62,7 +62,7 @@ def diagnosis(results: Results, settings: Settings, gallery: Gallery) -> Section
     section.blocks.extend(map(Text, lines))
     name = metric_name(metric) if metric in ERRORS else f"1 − {metric_name(metric)}"
     caption = (
-        f"Error ({name}) on each split. Thin: 95% confidence intervals; thick: steps, red if they call for a remedy."
+        f"Error ({name}) on each split. Thin: 95% confidence intervals; thick: steps, orange if they call for a remedy."
     )
     alt = "Error of " + ", ".join(NAMES[step.end.name] for step in found)
     section.blocks.append(gallery.add("diagnosis", errors(found, name), alt, caption))

@@ -163,7 +163,7 @@ _WORD = re.compile(
 
 def meaning(header: str) -> str:
     """Return the explanation of a column, "" if there is none: of its name, or of the metric in it."""
-    plain = re.sub(r"^Val\. | \([^)]*\)$|, (?:network|mixture)$", "", header)
+    plain = re.sub(r"^Val\. | \([^)]*\)$", "", header)
     plain = re.sub(r"^AP at IoU .*", "AP at IoU", plain)
     known, lower = COLUMNS | METRICS, f"{plain[:1].lower()}{plain[1:]}"
     found = (known[name] for name in (header, plain, lower, plain.partition(" of ")[0]) if name in known)

@@ -110,12 +110,16 @@ def metric_name(metric: str) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """Format a number for readers: no leading zero below one, only meaningful digits, a dash for a missing value.
 
-    Non-zero values that would round to 0 are written as powers of ten.
+    Non-zero values that would round to 0 have a fourth digit, and smaller ones are written as powers of ten.
     """
     if value is None or not np.isfinite(value):
         return "–"
-    if 0 < abs(value) < 5e-4:
+    if 0 < abs(value) < 5e-5:
         return _power(value)
+    if 0 < abs(value) < 5e-4:
+        digits = 4
+    elif abs(value) > 1:
+        digits = min(digits, 2)
     if abs(value) >= 100:
         return f"{value:,.0f}"
     text = f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.1f}"

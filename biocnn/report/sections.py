@@ -127,7 +127,7 @@ def _words(results: Results) -> list[Table]:
                 rows.append([run, *[name] * several, f"{1 - share:.0%}", number(before), number(after)])
     if not rows:
         return []
-    header = ["Run", *["Output"] * several, "Share of words", f"Val. {metric}, network", f"Val. {metric}, mixture"]
+    header = ["Run", *["Output"] * several, "Share of words", f"Val. {metric} (network)", f"Val. {metric} (mixture)"]
     caption = "Mixtures of the network with a linear model of words (1- to 6-mers): the weighted mean of their logits."
     return [table(caption, header, rows, ",".join(header[-3:]))]
 

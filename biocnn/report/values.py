@@ -32,7 +32,7 @@ def regression(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
     )
     first = next(iter(found.values()))
     if first["low"].notna().any():
-        caption += " Lines: intervals that are to contain 90% of measured values; red: those that do not."
+        caption += " Lines: intervals that are to contain 90% of measured values; orange: those that do not."
     blocks: list[Picture | Table | Text] = [
         gallery.add("agreement", agreement(found), "Predicted against measured values, and residuals", caption)
     ]

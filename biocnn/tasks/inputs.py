@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from biocnn.config.candidates import OF_SEQUENCES
 from biocnn.config.registry import AUGMENT_SETS, find
+from biocnn.config.strands import RNA
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +109,8 @@ class SequenceInput(Input):
         return "uint8"
 
     def describe(self, facts: "Facts") -> str:
-        return f"of {facts.window} bp" if facts.window else "of varying length"
+        unit = "nt" if facts.alphabet == RNA else "bp"
+        return f"of {facts.window} {unit}" if facts.window else "of varying length"
 
 
 class ImageInput(Input):

@@ -118,6 +118,5 @@ def test_a_network_without_convolution_has_no_input_shape():
 def test_recurrent_layers_have_values_and_cost() -> None:
     found = summary(DanQ(1, 4, 1, channels=4, kernel_size=5, recurrent=3, strands="single"), 60)
     (row,) = [row for row in found.rows if row.kind == "LSTM"]
-    positions = row.shape[0] if len(row.shape) == 2 else row.shape[1]
-    assert row.shape[-1] == 6
-    assert row.multiply_adds == positions * 2 * 4 * 3 * (4 + 3)  # two directions, four gates
+    assert row.shape == (1, 6, 15)
+    assert row.multiply_adds == 15 * 2 * 4 * 3 * (4 + 3)  # two directions, four gates

@@ -13,7 +13,7 @@ from biocnn.report.headline import NAMES, metric_name
 def test_every_metric_is_explained_and_every_explanation_is_of_a_metric():
     assert all(meaning(name) for name in NAMES.values())
     assert {*NAMES.values()} <= {*METRICS}
-    for column in ("AP at IoU .75", "Val. AUROC", "AUROC of stage", "RMSE (kb)", "Val. AUPRC, mixture", "1 − AUROC"):
+    for column in ("AP at IoU .75", "Val. AUROC", "AUROC of stage", "RMSE (kb)", "Val. AUPRC (mixture)", "1 − AUROC"):
         assert meaning(column), column
     assert not meaning("peak height")
     assert metric_name("average_precision_iou_0.5").startswith("AP at IoU")

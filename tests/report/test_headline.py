@@ -31,7 +31,7 @@ def test_numbers(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1.31e-8, "1.3 × 10⁻⁸"), (-0.0004, "−4.0 × 10⁻⁴"), (0.0005, ".001"), (0.0, ".000")]
+    ("value", "text"), [(1.31e-8, "1.3 × 10⁻⁸"), (-0.0004, "−.0004"), (4.7841, "4.78"), (0.0005, ".001"), (0.0, ".000")]
 )
 def test_small_numbers_are_not_written_as_zero(value, text):
     """An error of 1e-8 in the unit of the targets is not 0."""

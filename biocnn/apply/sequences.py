@@ -30,7 +30,7 @@ from biocnn.tasks.facts import Facts
 log = logging.getLogger("biocnn")
 
 MAX_UNKNOWN = 0.5  # share of unknown bases up to which windows are trained on, unless set
-FASTA, BED, TABLES = (".fa", ".fasta", ".fna", ".fas"), (".bed", ".narrowpeak"), (".tsv", ".txt")
+FASTA, BED, TABLES = (".fa", ".fasta", ".fna", ".fas"), (".bed", ".narrowpeak"), (".tsv", ".csv", ".txt")
 PLACE = ["chrom", "start", "end", "strand"]
 
 

@@ -1,4 +1,4 @@
-"""Read tab-separated tables with a header line."""
+"""Read tables of text with a header line."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pandas as pd
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError, nearest
 from biocnn.core.plurals import plural
-from biocnn.core.text import read_lines
+from biocnn.core.text import read_cells, read_lines
 
 ROUNDED = 0.01  # tolerated change of a target in float32, in standard deviations
 MISSING = ("", "na", "n/a", "nan", "null", "none", ".")  # spellings of a missing label, in any case
@@ -16,7 +16,7 @@ PROVENANCE = ("id", "sequence", "name", "group", "split", "chrom", "start", "end
 
 
 def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
-    """Read a tab-separated table, plain or gzip, whose first line names the columns.
+    """Read a table, plain or gzip, whose first line names the columns, separated by tabs, or else by commas.
 
     Parameters
     ----------
@@ -36,16 +36,19 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
         If a required column is missing, a line has the wrong number of columns, or there are no data lines.
     """
     path = Path(path)
-    lines = [(i, line.split("\t")) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
+    numbered = [(i, line) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
+    first = numbered[0][1] if numbered else ""
+    commas = "," in first and "\t" not in first
+    cells = list(read_cells([line for _, line in numbered])) if commas else [line.split("\t") for _, line in numbered]
+    if len(cells) != len(numbered):
+        raise InputError(f"{path}: a quoted cell spans several lines", "keep each row on one line")
+    lines = [(i, fields) for (i, _), fields in zip(numbered, cells, strict=True)]
     columns = [name.strip(" ") for name in lines[0][1]] if lines else []
     for name in needed:
         if name not in columns:
-            commas = len(columns) == 1 and "," in columns[0]
             raise InputError(
                 f"{path} line 1: no column {name!r} (columns: {', '.join(columns) or 'none'})",
-                "separate the columns by tabs"
-                if commas
-                else f"the first line must name the columns, including {name!r}",
+                f"the first line must name the columns, including {name!r}, separated by tabs or commas",
             )
     if len(set(columns)) < len(columns):
         raise InputError(f"{path} line 1: duplicate column names ({', '.join(columns)})", "rename one of them")
@@ -53,7 +56,7 @@ def read_table(path: str | Path, *needed: str) -> pd.DataFrame:
         if len(fields) != len(columns):
             raise InputError(
                 f"{path} line {number}: has {plural(len(fields), 'column')}",
-                f"line 1 names {len(columns)}, separated by tabs",
+                f"line 1 names {len(columns)}, separated by {'commas' if commas else 'tabs'}",
             )
     if len(lines) < 2:
         raise InputError(f"{path}: has no lines below the column names", "give one line per example")

@@ -65,6 +65,15 @@ def test_ids_are_short_and_unique(paths, ids):
     assert len(set(ids)) == len(ids)
 
 
+def test_a_file_of_the_name_in_a_subfolder_is_named(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a[1].png").touch()
+    (tmp_path / "table.csv").write_text("image\na[1].png\n")
+    with pytest.raises(InputError) as caught:
+        read_table(tmp_path / "table.csv", ["image"])
+    assert caught.value.remedy == f"did you mean 'photos/a[1].png'? paths are relative to {tmp_path}"
+
+
 def test_an_unclosed_quote_is_reported_even_in_long_tables(tmp_path):
     (tmp_path / "table.csv").write_text('image,mask,note\na.png,b.png,"5 end\n' + "c.png,d.png,none\n" * 10_000)
     with pytest.raises(InputError, match="a quoted cell spans several lines"):

@@ -46,6 +46,9 @@ def test_labels_are_matched_to_sequences_by_id(read):
     assert raw.facts.window is None
     assert raw.facts.outputs == ["label"]
     assert checks[["outcome", "count"]].to_numpy().tolist() == [["read", 4], ["read", 4]]
+    commas, _ = read(sequences=FASTA, labels=LABELS.replace("\t", ","))
+    assert commas.examples.equals(raw.examples)
+    assert (commas.y == raw.y).all()
 
 
 def test_names_may_contain_all_but_line_ends(read):
@@ -181,7 +184,9 @@ BAD = [
     ({"sequences": ">a\nAC\n", "labels": "id\tlabel\na\t1\na\t0\n"}, "labels.gz line 3: duplicate id 'a'"),
     ({"sequences": ">a\nAC\n>a\nAC\n", "labels": "id\tlabel\na\t1\n"}, "sequences.gz line 3: duplicate name 'a'"),
     ({"sequences": FASTA, "labels": "a\t1\nb\t0\n"}, "labels.gz line 1: no column 'id'"),
-    ({"sequences": FASTA, "labels": "id,label\na,1\n"}, "labels.gz line 1: no column 'id'"),
+    ({"sequences": FASTA, "labels": "id;label\na;1\n"}, "labels.gz line 1: no column 'id'"),
+    ({"table": 'sequence,label\nAC,"1\nAG,0"\n'}, "table.gz: a quoted cell spans several lines"),
+    ({"table": "sequence,label\nAC\n"}, "table.gz line 2: has 1 column"),
     ({"sequences": FASTA, "labels": "id\tlabel\na\n"}, "labels.gz line 2: has 1 column"),
     ({"sequences": FASTA, "labels": "id\tlabel\n\n"}, "labels.gz: has no lines below"),
     ({"sequences": FASTA, "labels": "id\tid\na\ta\n"}, "duplicate column names"),

@@ -76,7 +76,7 @@ def test_a_genome_and_peaks() -> None:
     text = Path("mine.yaml").read_text()
     assert "To run it in this folder, about 7 minutes:\n#   biocnn run mine.yaml --cores " in text
     assert "window: 101  # bp around the middle of each interval, without summits" in text
-    assert "There are 3 groups that a split must not cut. How to split them? folds" in text
+    assert "How to split 3 contigs into training, validation and test? folds" in text
 
 
 def test_odd_names_and_line_ends() -> None:
@@ -164,7 +164,7 @@ def test_a_genome_without_room_between_peaks(capsys: pytest.CaptureFixture) -> N
     Path("mine.yaml").unlink()
     Path("p.bed").write_text("".join(f"chr1\t{at}\t{at + 60}\n" for at in range(300, 2700, 60)))
     assert cli.main(["start", "--yes"]) == 2
-    assert "overlapping windows of 101 bp form 1 groups" in capsys.readouterr().err
+    assert "overlapping windows of 101 bp form 1 group," in capsys.readouterr().err
 
 
 def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples() -> None:
@@ -180,7 +180,7 @@ def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples() -> Non
 def test_the_command_can_be_pasted(capsys: pytest.CaptureFixture) -> None:
     genome("g.fa")
     peaks("p.bed")
-    assert cli.main(["start", "--yes", "--name", "my data/tf"]) == 0
+    assert cli.main(["start", "--yes", "--name", "my data/tf.yaml"]) == 0
     assert "biocnn run 'my data/tf.yaml' --cores" in Path("my data/tf.yaml").read_text()
 
 
@@ -201,15 +201,32 @@ def test_a_faulty_file_is_reported_by_its_reader_and_nothing_is_written(capsys: 
 
 def test_nothing_to_learn_from(capsys: pytest.CaptureFixture) -> None:
     genome("g.fa", length=120_000)
-    for words, message in ((["g.fa"], "nothing that can be learned from (g.fa: fasta)"), (["x"], "x: no such file")):
+    picture("photos/1.png")
+    for words, message in (
+        (["g.fa"], "nothing that can be learned from (g.fa: fasta)\n  give peaks or other intervals"),
+        (["photos"], "(photos: images)\n  give their masks as well"),
+        (["x"], "x: no such file"),
+    ):
         assert cli.main(["start", *words]) == 2
         assert message in capsys.readouterr().err
 
 
-def test_a_table_that_cannot_be_read_is_named_with_the_reason(capsys: pytest.CaptureFixture) -> None:
-    Path("table.csv").write_text("image;label\na.png;x\n")
+def test_one_image_cannot_be_split(capsys: pytest.CaptureFixture) -> None:
+    picture("photos/1.png")
+    picture("masks/1.png", "mask")
     assert cli.main(["start"]) == 2
-    assert "(table.csv: columns separated by semicolons; save it with commas or tabs)" in capsys.readouterr().err
+    assert "1 image, too few for training, validation and test\n  give at least 3" in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_read_is_named_with_the_reason(capsys: pytest.CaptureFixture) -> None:
+    for name, text, reason in (
+        ("table.csv", "image;label\na.png;x\n", "columns separated by semicolons; save it with commas or tabs"),
+        ("table.csv", "seq,activity\nACGT,1\n", "no column image, sequence or id (columns: seq, activity)"),
+        ("t.xlsx", "PK\x03\x04", "is a zip file or an Excel workbook; unpack it, or save the sheet as"),
+    ):
+        Path(name).write_text(text)
+        assert cli.main(["start", name]) == 2
+        assert f"({name}: {reason}" in capsys.readouterr().err
 
 
 def test_an_experiment_is_never_overwritten(capsys: pytest.CaptureFixture) -> None:
@@ -245,10 +262,10 @@ def test_pairs_of_images(targets: str) -> None:
 
 
 def test_tables_of_sequences() -> None:
-    rows = [f"{bases(30)}\t{i % 2}\t{'xyz'[i % 3]}\t{i / 7:.2f}\t{20 + i}" for i in range(60)]
-    Path("t.tsv").write_text("\n".join(["sequence\tbound\tfamily\taffinity\tdose", *rows]))
+    rows = [f"{bases(30)},{i % 2},{'xyz'[i % 3]},{i / 7:.2f},{20 + i}" for i in range(60)]
+    Path("t.csv").write_text("\n".join(["sequence,bound,family,affinity,dose", *rows]))
     targets = {"bound": "label", "family": "class", "affinity": "value"}
-    assert start()["data"] == {"name": "Sequences", "table": "t.tsv", "targets": targets}
+    assert start()["data"] == {"name": "Sequences", "table": "t.csv", "targets": targets}
     assert "with covariates: [dose] the network would also receive" in Path("mine.yaml").read_text()
 
 
@@ -280,10 +297,14 @@ def test_tables_of_images(columns: str, row: Callable[[int], str], data: dict[st
     assert start()["data"] == {"table": "table.csv", **data}
 
 
-def test_other_sources_of_labels_and_boxes() -> None:
+def test_other_sources_of_labels_and_boxes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     for kind in ("dark", "bright"):
         for i in range(8):
             picture(f"cells/{kind}/{i}.png")
+    monkeypatch.chdir("cells")
+    assert cli.main(["start"]) == 2
+    assert "may be classes of images" in capsys.readouterr().err
+    monkeypatch.chdir("..")
     assert start("cells")["data"] == {"name": "LabelledImages", "folder": "cells"}
     Path("mine.yaml").unlink()
     pixels = RNG.integers(0, 255, (20, 8, 8)).astype(np.uint8)

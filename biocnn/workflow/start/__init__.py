@@ -18,9 +18,17 @@ log = logging.getLogger("biocnn")
 GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # uninformative names
 MOST = 10  # files without a use that are listed
 UNUSED = {"images": "not used; name a folder of new images new_photos, for example, or set apply: {images: FOLDER}"}
+LACKS = {
+    "bed": "give the genome of the intervals as well, a FASTA file",
+    "bigwig": "give the genome of the tracks as well, a FASTA file",
+    "fasta": "give peaks or other intervals (BED, narrowPeak) or bigWig files of the genome as well",
+    "images": "give their masks as well, in a folder of their own, e.g. masks; or move images of each class into a "
+    "subfolder; or write a table with the columns image and label, value or mask",
+    "image": "give folders rather than single images: one of images and one of masks, or one for each class",
+}  # what files need to be learned from
 NOTHING = (
     "give a genome and peaks or bigWig files, sequences and labels, images and masks (or targets, boxes, "
-    "points), a folder of images per class, a table with a column image, or an .npz file; docs/input.md lists all"
+    "points), a folder of images per class, a table with a column image or sequence, or an .npz file"
 )
 
 
@@ -33,23 +41,28 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     from biocnn.core.files import atomic
     from biocnn.workflow.naming import check_name
     from biocnn.workflow.start.estimate import time_of
-    from biocnn.workflow.start.look import entries_of, look
+    from biocnn.workflow.start.look import entries_of, kind_of, look
     from biocnn.workflow.start.propose import propose
     from biocnn.workflow.start.questions import Questions
     from biocnn.workflow.start.settle import settle
     from biocnn.workflow.start.text import comment, yaml_of
 
     ask = Questions(not yes and sys.stdin.isatty())
+    if not files and kind_of(Path()) == "class folders":
+        raise InputError(
+            "the subfolders here may be classes of images, or images and what is to be predicted from them",
+            "if they are classes, move them into a folder, and give that: biocnn start FOLDER; else give both",
+        )
     items = list(look([_seen(path) for path in files] or entries_of(Path())))
     proposals = {one.words: one for one in propose(items)}
     if not proposals:
-        listed = (
-            "; ".join(f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items) or "no files"
-        )
-        raise InputError(f"nothing that can be learned from ({listed})", NOTHING)
+        listed = [f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items] or ["no files"]
+        remedy = next((LACKS[kind] for kind in LACKS if kind in {item.kind for item in items}), NOTHING)
+        shown = "; ".join(_few(listed))
+        raise InputError(f"nothing that can be learned from ({shown})", f"{remedy}; docs/input.md lists all data")
     words = dict.fromkeys(proposals, "")
     proposal = proposals[ask.choose("What is to be predicted?", words) if len(words) > 1 else next(iter(words))]
-    out = Path(f"{name or _name(proposal.data[0])}.yaml")
+    out = Path(f"{(name or _name(proposal.data[0])).removesuffix('.yaml')}.yaml")
     check_name(out.stem, out)
     if out.exists():
         raise InputError(f"{out}: already exists", "choose another name: --name NAME")
@@ -58,21 +71,21 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     draft = settle(proposal, ask)
     command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
     left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
-    left[MOST:] = [f"... and {plural(len(left) - MOST, 'more file')}"] * (len(left) > MOST)
-    read = [f"{source}: {outcome} {count} {reason}" for source, outcome, reason, count, _ in draft.checks.rows]
+    read = [*map(_said, draft.checks.rows), *_few(left)]
+    for line in [*read, *(f"assumed: {line}" for line in ask.assumed)]:
+        log.info("%s", line)
+    log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
     time = time_of(draft.settings, draft.raw)
     head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder{time and f', {time}'}:"]
     head += [f"  {command}", ""]
     head += [
-        "Settings that follow from the data, such as the network, are left out; docs/input.md lists all settings.",
+        "Settings that follow from the data, such as the network, are left out; docs/settings.md lists all settings.",
         "",
     ]
-    head += ["What was read:", *(f"  {line}" for line in [*read, *left])]
+    head += ["What was read:", *(f"  {line}" for line in read)]
     head += ["", "Assumed:", *(f"  {line}" for line in ask.assumed)] if ask.assumed else []
     with atomic(out) as path:
         path.write_text(comment("\n".join(head)) + yaml_of(draft.sections, draft.notes), encoding="utf-8")
-    for line in [*read, *left, *(f"assumed: {line}" for line in ask.assumed)]:
-        log.info("%s", line)
     log.info("%s: written; predicts %s", out, _predicted(draft.raw.facts))
     log.info("Next%s: %s", time and f", {time}", command)
 
@@ -83,12 +96,24 @@ def _seen(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def _few(lines: list[str]) -> list[str]:
+    return lines[:MOST] + [f"... and {plural(len(lines) - MOST, 'more file')}"] * (len(lines) > MOST)
+
+
+def _said(row: tuple[str, str, str, int, str]) -> str:
+    """Describe a row of checks."""
+    source, outcome, reason, count, _ = row
+    return f"{source}: {reason} ({count:,})" if outcome == "note" else f"{source}: {outcome} {count:,} {reason}"
+
+
 def _predicted(facts: "Facts") -> str:
     """Describe what is learned from the data."""
     from biocnn.tasks import make_task
     from biocnn.tasks.inputs import make_input
 
-    return f"{make_task(facts).label.format(one=make_input(facts).name)} ({', '.join(facts.outputs[:8])})"
+    task = make_task(facts)
+    outputs = "" if task.objects else f" ({', '.join(facts.outputs[:8])})"  # of objects: maps, which have no meaning
+    return task.label.format(one=make_input(facts).name) + outputs
 
 
 def _name(data: dict[str, Any]) -> str:

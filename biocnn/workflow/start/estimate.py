@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from biocnn.config.search_space import drawn, with_values
 from biocnn.config.settings import Settings, Split, Train
 from biocnn.core.checks import Checks
+from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
 from biocnn.data.raw import Raw
@@ -20,6 +22,7 @@ from biocnn.data.storing import divide, write
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.calibrate import trial_plan
+from biocnn.training.forward import default_device
 from biocnn.training.runs import train_run
 
 log = logging.getLogger("biocnn")
@@ -28,6 +31,7 @@ FEWEST, MOST = 15, {False: 2000, True: 60}  # its examples, of maps of images an
 STEPS = {False: 10, True: 4}  # timed, of vectors and of maps
 FORWARD = 1 / 3  # cost of a validation relative to training
 JOB, JOBS, OF_RUN = 5.0, 12, 2  # seconds of a step besides computing; steps of an experiment, and of each run
+PARALLEL = 0.7  # of the threads of a training compute at a time, if nothing else runs
 MARGIN = 1.35  # factor by which the truth may differ either way
 
 
@@ -39,7 +43,10 @@ class _Sample:
     facts: Facts
 
     def rate(self, settings: Settings) -> float:
-        """Return the seconds of a unit of ``work``, by the second epoch of a short training."""
+        """Return the seconds of a unit of ``work``, by the second epoch of a short training.
+
+        On a CPU that is busy with other programs, these are the seconds if nothing else ran, by the processor time.
+        """
         plan = resolve(settings, self.facts)[0].train
         batch, maps = plan.batch_size or 1, make_task(self.facts).target.spatial
         train, val = (len(self.dataset.rows(name)) for name in ("train", "val"))
@@ -48,9 +55,13 @@ class _Sample:
         if plan.precision == "auto":  # the choice after an epoch needs more steps
             short["precision"] = "float32" if self.dataset.input.scanned else "bfloat16"
         short_plan = with_values(settings, {f"train.{key}": value for key, value in short.items()})
+        wall, busy = time.perf_counter(), time.process_time()
         _, history, _ = train_run(short_plan, self.dataset, 1)
+        wall, busy = time.perf_counter() - wall, time.process_time() - busy
+        cores = max(1, PARALLEL * min(plan.threads, os.cpu_count() or 1))
+        alone = min(1, busy / (wall * cores)) if default_device().type == "cpu" else 1
         seen = steps * (batch if self.patches else min(batch, train))
-        return history["seconds"].iloc[-1] / self._units(plan, seen, val)
+        return alone * history["seconds"].iloc[-1] / self._units(plan, seen, val)
 
     def work(self, settings: Settings) -> float:
         """Return the units of a whole training: a unit is the pixel of a patch, or an example, of a step."""
@@ -123,10 +134,10 @@ def time_of(settings: Settings, raw: Raw) -> str:
     """Describe the time that an experiment takes; "" if it cannot be estimated, as of too few examples."""
     try:
         low, high = seconds(settings, raw)
-    except Exception as error:  # of any kind: the experiment is written without an estimate
-        log.info("time not estimated: %s", error)
+    except (Exception, KeyboardInterrupt) as error:  # of any kind: the experiment is written without an estimate
+        log.info("time not estimated: %s", str(error) or "interrupted")
         return ""
-    unit, size = ("hours", 3600) if high > 2 * 3600 else ("minutes", 60)
-    first, last = (max(1, round(value / size, -1 if value > 100 * size else None)) for value in (low, high))
-    span = f"{first} to {last}" if first < last else f"{last}"
-    return f"about {span} {unit} on this machine ({os.cpu_count()} cores)"
+    unit, size = ("hour", 3600) if high > 2 * 3600 else ("minute", 60)
+    first, last = (max(1, int(round(value / size, -1 if value > 100 * size else None))) for value in (low, high))
+    span = f"{first} to " * (first < last) + plural(last, unit)
+    return f"about {span} on this machine ({plural(os.cpu_count() or 1, 'core')}) if nothing else runs"

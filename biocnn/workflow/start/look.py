@@ -54,7 +54,7 @@ def look(paths: Iterable[Path], deep: int = DEEP) -> Iterator[Item]:
             raise InputError(f"{path}: no such file or folder", "check the path")
         if path.is_file():
             yield _file(path)
-        elif kind := _folder(path):
+        elif kind := kind_of(path):
             yield Item(path, kind)
             yield from (
                 _file(other) for other in passed_over(path) if other.is_file() and kind in ("images", "class folders")
@@ -69,7 +69,7 @@ def entries_of(folder: Path) -> list[Path]:
     return [path for path in found if path.suffix.lower() not in INDICES]
 
 
-def _folder(path: Path) -> str:
+def kind_of(path: Path) -> str:
     """Return images, class folders (one of images per class), voc, yolo, or "" for anything else."""
     with suppress(InputError):
         if is_zarr(path) or any(image.suffix.lower() != ".npz" for image in image_paths(path)):
@@ -81,11 +81,11 @@ def _folder(path: Path) -> str:
     if (
         texts
         and len(texts) >= len(entries) - 1
-        and all(re.match(rb"\d+( [\d.]+){4}\s|$", _start(one)) for one in texts)
+        and all(re.match(rb"\d+( [\d.]+){4}\s|$", _start(one)[0]) for one in texts)
     ):
         return "yolo"
     inner = [entry for entry in entries if entry.is_dir()]
-    kinds = {_folder(entry) for entry in inner}
+    kinds = {kind_of(entry) for entry in inner}
     of_splits = {entry.name for entry in inner} <= {*SPLITS}
     named = any(Item(entry, "images").role != "images" for entry in inner)
     whole = kinds == {"class folders"} if of_splits else kinds == {"images"} and len(inner) > 1 and not named
@@ -100,7 +100,7 @@ def _file(path: Path) -> Item:
             return Item(path, "npz")
     if path.name.lower().endswith(SUFFIXES):
         return Item(path, "image")
-    head = _start(path)
+    head, fault = _start(path)
     if head.startswith(BIGWIG):
         return Item(path, "bigwig")
     text = head.decode("utf-8", "replace").lstrip()
@@ -110,26 +110,31 @@ def _file(path: Path) -> Item:
     if name.endswith(BEDS):
         return Item(path, "bed")
     if path.stat().st_size > LARGE:
-        return Item(path, "")
+        return Item(path, "", fault=fault)
     if name.endswith(".json"):
         with suppress(ValueError, AttributeError):
             return Item(path, "coco" if {"images", "annotations"} <= json.loads(path.read_text("utf-8")).keys() else "")
-    fault = ""
     try:
         columns = tuple(read_rows(path).columns)
         if {"image", "sequence", "id"} & {*columns}:
             return Item(path, "table", columns)
+        reason = f"no column image, sequence or id (columns: {', '.join(columns[:8])})"
     except InputError as error:
-        fault = f"{error.message.removeprefix(f'{path}: ')}; {error.remedy}" if name.endswith(TABLES) else ""
+        reason = _reason(error, path)
     with suppress(InputError):
         read_bed(path)
         return Item(path, "bed")
-    return Item(path, "", fault=fault)
+    return Item(path, "", fault=reason if name.endswith(TABLES) else fault)
 
 
-def _start(path: Path) -> bytes:
-    """Return the first bytes of a file: of its text, if it is one."""
-    with suppress(InputError):
-        return next(text_of(path, 4096), b"")
-    with open(path, "rb") as handle:
-        return handle.read(4)
+def _start(path: Path) -> tuple[bytes, str]:
+    """Return the first bytes of a file: of its text, or, with the reason, if it is none."""
+    try:
+        return next(text_of(path, 4096), b""), ""
+    except InputError as error:
+        with open(path, "rb") as handle:
+            return handle.read(4), _reason(error, path)
+
+
+def _reason(error: InputError, path: Path) -> str:
+    return f"{error.message.removeprefix(f'{path}: ')}; {error.remedy}"

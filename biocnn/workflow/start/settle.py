@@ -19,8 +19,10 @@ from biocnn.core.errors import InputError
 from biocnn.core.plurals import plural
 from biocnn.data.facts import read_data
 from biocnn.data.raw import Raw
+from biocnn.data.splits import SPLITS
 from biocnn.data.storing import divide
 from biocnn.io.tile_names import of_examples
+from biocnn.tasks.inputs import make_input
 from biocnn.workflow.start.propose import BESIDE, GROUPS, Proposal
 from biocnn.workflow.start.questions import Questions
 from biocnn.workflow.start.text import yaml_of
@@ -127,7 +129,7 @@ def _settings_of(data: dict[str, Any]) -> Collection[str]:
 def _blocks(draft: Draft, ask: Questions) -> bool:
     """Make groups of blocks if there are too few contigs for train, val and test."""
     raw = draft.raw
-    if raw.contigs is None or raw.examples["group"].nunique() >= len(("train", "val", "test")):
+    if raw.contigs is None or raw.examples["group"].nunique() >= len(SPLITS):
         return False
     bases = int(raw.examples["end"].max())
     size = max(10 ** (len(str(bases // BLOCKS)) - 1), 1)
@@ -139,7 +141,7 @@ def _blocks(draft: Draft, ask: Questions) -> bool:
 def _apart(draft: Draft, ask: Questions) -> bool:
     """Keep less around windows if neighbouring peaks overlap so much that all blocks are one group."""
     data, number = draft.sections["data"], draft.raw.examples["group"].nunique()
-    if "block" not in data or number >= len(("train", "val", "test")):
+    if "block" not in data or number >= len(SPLITS):
         return False
     if "flank" in _settings_of(data) and "flank" not in data:
         data["flank"] = 0
@@ -147,7 +149,8 @@ def _apart(draft: Draft, ask: Questions) -> bool:
         draft.read_leniently(ask)
         return _apart(draft, ask)
     raise InputError(
-        f"overlapping windows of {data['window']} bp form {number} groups, too few for training, validation and test",
+        f"overlapping windows of {data['window']} bp form {plural(number, 'group')}, too few for training, validation "
+        "and test",
         "give peaks of more of the genome, fewer peaks, or write an experiment with a smaller data.window",
     )
 
@@ -226,14 +229,20 @@ def _split(draft: Draft, ask: Questions) -> None:
         draft.checks.add("split", "note", "examples have their splits already", len(examples))
         divide(draft.raw, examples.copy(), Split(), 1, Checks())
         return
-    folds = max(min(FOLDS, number), 3)
+    unit = _unit(draft)
+    if number < len(SPLITS):
+        raise InputError(
+            f"{plural(number, unit)}, too few for training, validation and test",
+            f"give at least {len(SPLITS)}, better 20 or more",
+        )
+    folds = min(FOLDS, number)
     once = {"val": 0.15, "test": 0.15}
     options = {
-        "folds": f"{plural(folds, 'training')}, in which each group is tested once",
-        "once": "one training, with about 15% of the groups for each of validation and test",
+        "folds": f"{plural(folds, 'training')}, in which each {unit} is tested once",
+        "once": "one training, with about 15% of them for each of validation and test",
     }
     order = ["folds", "once"] if number < FEW else ["once", "folds"]
-    question = f"There are {plural(number, 'group')} that a split must not cut. How to split them?"
+    question = f"How to split {plural(number, unit)} into training, validation and test?"
     chosen = ask.choose(question, {key: options[key] for key in order}) if number < FEW else "once"
     for key in sorted(order, key=lambda key: key != chosen):
         split: dict[str, Any] = {"folds": folds} if key == "folds" else once
@@ -244,6 +253,14 @@ def _split(draft: Draft, ask: Questions) -> None:
             continue
         draft.sections["split"] = split
         draft.settings = draft.settings.model_copy(update={"split": Split(**split)})
-        draft.notes["split"] = f"{plural(number, 'group')}: {options[key]}"
+        draft.notes["split"] = f"{plural(number, unit)}: {options[key]}"
         return
     raise fault
+
+
+def _unit(draft: Draft) -> str:
+    """Return the noun for groups, which a split never cuts."""
+    if draft.raw.examples["group"].is_unique:
+        return make_input(draft.raw.facts).name
+    blocks = "block" in draft.sections["data"]
+    return "group" if draft.raw.contigs is None else "block" if blocks else "contig"

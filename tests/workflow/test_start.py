@@ -221,7 +221,13 @@ def test_one_image_cannot_be_split(capsys: pytest.CaptureFixture) -> None:
 def test_a_table_that_cannot_be_read_is_named_with_the_reason(capsys: pytest.CaptureFixture) -> None:
     for name, text, reason in (
         ("table.csv", "image;label\na.png;x\n", "columns separated by semicolons; save it with commas or tabs"),
-        ("table.csv", "seq,activity\nACGT,1\n", "no column image, sequence or id (columns: seq, activity)"),
+        ("table.csv", "seq,activity\nACGT,1\n", "no column image, sequence or id (columns: seq, activity); rename"),
+        (
+            "peaks.tsv",
+            "chrom\tstart\nchr1\t9\n",
+            "no column image, sequence or id (columns: chrom, start); remove the line",
+        ),
+        ("genome.fa", "", "empty)"),
         ("t.xlsx", "PK\x03\x04", "is a zip file or an Excel workbook; unpack it, or save the sheet as"),
     ):
         Path(name).write_text(text)
@@ -251,6 +257,19 @@ def test_images_and_masks_that_are_pieces() -> None:
     text = Path("mine.yaml").read_text()
     assert "size of a pixel unknown; if you know it, add spacing: [0.5, 0.5]" in text
     assert "Zellen ü/Reste: not used; name a folder of new images new_photos, for example, or set apply" in text
+
+
+def test_masks_that_may_be_classes_or_objects_are_objects_if_wanted() -> None:
+    for i in range(3):
+        picture(f"photos/{i}.png")
+        Path("masks").mkdir(exist_ok=True)
+        pixels = np.zeros((16, 16), np.uint8)
+        for value in (1, 2):
+            at, to = RNG.integers(0, 4) + 8 * (value - 1), RNG.integers(0, 8)
+            pixels[at : at + 3, to : to + 4] = value
+        Image.fromarray(pixels).save(f"masks/{i}.png")
+    assert start()["data"]["mask_type"] == "instances"
+    assert "each value of a mask is an object of its own, not a class? yes" in Path("mine.yaml").read_text()
 
 
 @pytest.mark.parametrize("targets", ["clean", "gt"])

@@ -118,7 +118,8 @@ def _file(path: Path) -> Item:
         columns = tuple(read_rows(path).columns)
         if {"image", "sequence", "id"} & {*columns}:
             return Item(path, "table", columns)
-        reason = f"no column image, sequence or id (columns: {', '.join(columns[:8])})"
+        remedy = "remove the line of names if this is BED" if "start" in columns else "rename the column in question"
+        reason = f"no column image, sequence or id (columns: {', '.join(columns[:8])}); {remedy}"
     except InputError as error:
         reason = _reason(error, path)
     with suppress(InputError):
@@ -130,7 +131,8 @@ def _file(path: Path) -> Item:
 def _start(path: Path) -> tuple[bytes, str]:
     """Return the first bytes of a file: of its text, or, with the reason, if it is none."""
     try:
-        return next(text_of(path, 4096), b""), ""
+        head = next(text_of(path, 4096), b"")
+        return head, "" if head else "empty"
     except InputError as error:
         with open(path, "rb") as handle:
             return handle.read(4), _reason(error, path)

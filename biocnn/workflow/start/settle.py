@@ -35,6 +35,7 @@ LENIENT = {
     "unknown_contigs": ("skip", "leave out intervals on contigs that the genome lacks"),
     "negatives": ("dinucleotide_shuffled", "there is no room for windows without peaks: shuffle the bases of peaks"),
     "overlaps": ("first", "bases in two classes are of the one that is listed first"),
+    "mask_type": ("instances", "each value of a mask is an object of its own, not a class"),
     "constant": ("drop", "leave out images of a single value"),
     "normalise": ("image", "scale each image by its own intensities"),
     "geometry": ("trust_arrays", "ignore positions and pixel sizes in the headers: arrays match pixel by pixel"),

@@ -96,10 +96,10 @@ def seconds(settings: Settings, raw: Raw) -> tuple[float, float]:
             sorted(rates[k] * sample.work(trial_plan(settings, k, sample.facts, round)) for k in range(len(plans)))
             for round in (1, 2)
         )
-    cores = os.cpu_count() or 1
+    parallel = max(1, (os.cpu_count() or 1) // settings.train.threads)
     number = (settings.split.folds or 1) * len(settings.train.seeds)
-    turns = math.ceil(number / max(1, cores // settings.train.threads))
-    jobs = JOB * (JOBS + OF_RUN * number + len(plans)) / min(cores, 2)
+    turns = math.ceil(number / parallel)
+    jobs = JOB * (JOBS + OF_RUN * number + len(plans)) / min(parallel, 2)
     low = turns * min(finals) + sum(brief) + jobs
     high = turns * max(finals) + sum(brief) + sum(longer[-2:]) + jobs
     return low / MARGIN, high * MARGIN

@@ -42,7 +42,7 @@ def attention(results: Results, gallery: Gallery) -> list[Picture | Table | Text
                 axes = line[offset + place]
                 axes.set_axis_on()
                 images.show(axes, images.plane(sides[side, place]))
-                axes.set_title(f"{relative[side, place]:.2g}", loc="left", fontsize=6, color=MUTED, pad=2)
+                axes.set_title(f"{relative[side, place]:.2f}", loc="left", fontsize=6, color=MUTED, pad=2)
         line[0].set_xlabel(short(str(name), 24), fontsize=6, color=MUTED, loc="left", labelpad=2)
     for offset, words in ((0, "most attended"), (columns + 1, "least attended")):
         axes = grid[0, offset]

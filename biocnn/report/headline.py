@@ -118,7 +118,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return _power(value)
     if 0 < abs(value) < 5e-4:
         digits = 4
-    elif abs(value) > 1:
+    elif round(abs(value), 3) > 1:
         digits = min(digits, 2)
     if abs(value) >= 100:
         return f"{value:,.0f}"
@@ -153,6 +153,7 @@ def _power(value: float) -> str:
 
 def interval(low: float, high: float, to: str = "–") -> str:
     """Format a confidence interval; empty if it is unknown."""
+    to = " to " if low < 0 else to
     return f"{number(low)}{to}{number(high)}" if np.isfinite(low) and np.isfinite(high) else ""
 
 

@@ -9,7 +9,7 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from biocnn.report.figures import INK, MUTED, new_figure
+from biocnn.report.figures import MUTED, PRINTED, new_figure
 from biocnn.report.headline import number
 from biocnn.report.logo import COLOURS, draw_attributions, position_label
 
@@ -134,7 +134,7 @@ def _draw(
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=6.5)
     if mark is not None:
-        frame = {"fill": False, "edgecolor": INK, "linewidth": 1.0, "clip_on": False, "zorder": 3}
+        frame = {"fill": False, "edgecolor": PRINTED, "linewidth": 1.0, "clip_on": False, "zorder": 3}
         cells.add_patch(Rectangle((mark - first - 0.5, -0.5), 1, 4, **frame))
 
 

@@ -105,17 +105,22 @@ def _values(axes: Axes, table: pd.DataFrame) -> None:
             axes.vlines(part["measured"], part["low"], part["high"], color=colour, alpha=0.35, linewidth=0.9)
     for which, colour in ((~missed, BLUE), (missed, VERMILION)):
         part = table[which]
-        axes.plot(part["measured"], part["value"], ".", color=colour, alpha=0.6, markersize=4, markeredgewidth=0)
+        axes.plot(part["measured"], part["value"], ".", color=colour, **_dots(len(table)))
     varies = np.ptp(measured) > 0 and np.ptp(value) > 0
     r = number(np.corrcoef(measured, value)[0, 1]) if varies else "–"
     words = [f"r = {r}", f"mean error {number(np.abs(value - measured).mean())}", f"n = {len(table):,}"]
     axes.text(0.04, 0.96, "\n".join(words), transform=axes.transAxes, va="top")
 
 
+def _dots(number: int) -> dict[str, float]:
+    few = number <= _LINES
+    return {"alpha": 0.85 if few else 0.6, "markersize": 6 if few else 4, "markeredgewidth": 0}
+
+
 def _residuals(axes: Axes, table: pd.DataFrame) -> None:
     measured, residual = table["measured"], table["value"] - table["measured"]
     axes.axhline(0, color=FAINT, linewidth=0.8, zorder=1)
-    axes.plot(measured, residual, ".", color=BLUE, alpha=0.6, markersize=4, markeredgewidth=0, rasterized=True)
+    axes.plot(measured, residual, ".", color=BLUE, rasterized=len(table) > _LINES, **_dots(len(table)))
     bins = pd.qcut(measured, min(_BINS, max(1, len(table) // _FEWEST)), duplicates="drop")
     middle = pd.DataFrame({"x": measured, "y": residual}).groupby(bins, observed=True).median()
     if len(middle) > 1:

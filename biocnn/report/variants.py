@@ -46,7 +46,7 @@ def _account(counts: pd.DataFrame) -> str:
         parts.append(f"Alleles scored: {scored}")
     if "dropped" in of:
         aside = "; ".join(
-            f"{row.n:,} {row.reason.split(': skipped as')[0]} ({row.example})" for row in _rows(of["dropped"])
+            f"{row.reason.split(': skipped as')[0]}: {row.n:,} ({row.example})" for row in _rows(of["dropped"])
         )
         parts.append(f"Set aside: {aside}")
     for outcome in ("note", "repaired"):

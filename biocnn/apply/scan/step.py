@@ -162,7 +162,7 @@ class Track:
             for peak, rank, share in zip(found.peaks, found.rank, found.precision, strict=True):
                 bed.write(narrowpeak(peak, f"{self.name}-{rank}", share))
         count = len(found.peaks)
-        checks.add("scan", "made", f"peaks of {self.name}: windows of {found.threshold:.6g} or more", count)
+        checks.add("scan", "made", f"peaks of {self.name}: windows of {found.threshold:.4g} or more", count)
         if caller.density is not None:
             reason = f"expected sites of {self.name}, at {caller.density:.4g} per Mb"
             checks.add("scan", "note", reason, round(caller.expected))

@@ -59,12 +59,14 @@ def genome_view(views: Sequence[View], predicted: str, alphabet: str, labels: bo
     stretches = [busiest(view.codes, view.attributions) for view in views]
     long = any(last - first < len(view.codes) for view, (first, last) in zip(views, stretches, strict=True))
     heights = [0.75, 0.55, 0.9] if long else [0.75, 0.9]
-    rows, height = len(heights) * len(views), sum(heights) * 1.6 * len(views) + 0.2
+    height = sum(heights) * 1.6 * len(views) + 0.2
     figure = new_figure(height, PAGE_WIDTH)
     figure.set_layout_engine("none")  # labels are of known size: rows line up
-    edges = {"left": 0.07, "right": 0.97, "top": 1 - 0.25 / height, "bottom": 0.42 / height, "hspace": 0.75}
-    panels = figure.subplots(rows, 1, gridspec_kw={"height_ratios": heights * len(views), **edges})
-    panels = np.reshape(panels, (len(views), -1))
+    edges = {"left": 0.07, "right": 0.97, "top": 1 - 0.25 / height, "bottom": 0.42 / height}
+    panels = [
+        part.subgridspec(len(heights), 1, height_ratios=heights, hspace=0.45).subplots()
+        for part in figure.add_gridspec(len(views), 1, hspace=0.34, **edges)
+    ]
     for view, stretch, (above, *middle, letters) in zip(views, stretches, panels, strict=True):
         _predictions(above, view, predicted, labels)
         for axes in middle:

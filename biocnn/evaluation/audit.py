@@ -14,6 +14,7 @@ from biocnn.data.splits import HELD_OUT
 from biocnn.evaluation.evaluate import combined
 from biocnn.prediction.stored_predictions import Predictions, Reduced, read_of_network, read_predictions
 from biocnn.tasks.task import PartTask, Task
+from biocnn.training.metadata import read_metadata
 
 NETWORK = "network alone"  # without words
 COLUMNS = (
@@ -35,8 +36,9 @@ def audit_stored(
     alone = [read_of_network(folder) for folder in folders] if mixed else []
     predictions = [read_predictions(folder) for folder in folders]
     if dataset.task.baselines:
+        postprocess = [read_metadata(run / "model.safetensors").postprocess.given() for run in runs]
         found = resolve(dataset.task.comparison)(
-            dataset, predictions, read_predictions(baselines), names, resamples, seed, group
+            dataset, predictions, read_predictions(baselines), names, resamples, seed, group, postprocess
         )
         return pd.DataFrame(found, columns=COLUMNS)
     simple, found = read_predictions(baselines), []

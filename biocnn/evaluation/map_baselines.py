@@ -34,6 +34,7 @@ def compare_map_baselines(
     resamples: int,
     seed: int,
     group: str = "group",
+    postprocess: Sequence[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Compare the network (the mean prediction of its runs) with each baseline by all metrics of an example.
 
@@ -45,15 +46,18 @@ def compare_map_baselines(
         Predictions of the baselines, shape (number of baselines, K, *spatial) for each example.
     names
         Names of the baselines.
+    postprocess
+        Settings of each run with which its predictions are decided, as for ``evaluate``.
 
     Returns
     -------
     rows
         Rows of the table of ``audit``, whose intervals are over groups of examples.
     """
-    runs = [_measured(dataset, [run]) for run in predictions]
-    network = _measured(dataset, predictions) if len(runs) > 1 else runs[0]
-    theirs = [_measured(dataset, [baselines], place) for place in range(len(names))]
+    settings = postprocess or [{}] * len(predictions)
+    runs = [_measured(dataset, [run], [own]) for run, own in zip(predictions, settings, strict=True)]
+    network = _measured(dataset, predictions, settings) if len(runs) > 1 else runs[0]
+    theirs = [_measured(dataset, [baselines], [{}], place) for place in range(len(names))]
     units = pd.Series(dataset.groups(group), index=dataset.examples["id"])
     rows = []
     for (split, output, metric), mine in network.groupby(level=["split", "output", "metric"], sort=False):
@@ -77,17 +81,24 @@ def compare_map_baselines(
     return rows
 
 
-def _measured(dataset: Dataset, predictions: Sequence[Predictions], place: int | None = None) -> pd.Series:
+def _measured(
+    dataset: Dataset,
+    predictions: Sequence[Predictions],
+    postprocess: Sequence[dict[str, Any]],
+    place: int | None = None,
+) -> pd.Series:
     """Return the metrics of each example, by split, id, output and metric; ``place``: number of a baseline."""
     of_example, rows = combined(dict(enumerate(predictions)), dataset.task)
     found = {}
-    for number, (row, split, name) in enumerate(
-        zip(rows_of(dataset, rows["id"]), rows["split"], rows["id"], strict=True)
+    for number, (row, split, name, runs) in enumerate(
+        zip(rows_of(dataset, rows["id"]), rows["split"], rows["id"], rows["runs"], strict=True)
     ):
         if split not in HELD_OUT:
             continue
         p = of_example(number)
         p = p if place is None else p[place]
+        if any(own := [postprocess[run] for run in runs]):
+            p = dataset.task.decide(p, dataset.task.shared(own))
         for output, metric, value in dataset.task.judged(p, dataset.y[row], dataset.x[row]):
             found[split, name, output, metric] = value
     index = pd.MultiIndex.from_tuples(found, names=["split", "id", "output", "metric"])

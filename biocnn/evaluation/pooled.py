@@ -36,8 +36,12 @@ def compare_pooled(
     resamples: int,
     seed: int,
     group: str = "group",
+    postprocess: object = (),
 ) -> list[dict[str, Any]]:
-    """Compare the network with each baseline on the same windows; see `compare_map_baselines`."""
+    """Compare the network with each baseline on the same windows; see `compare_map_baselines`.
+
+    ``postprocess`` plays no part in metrics of windows.
+    """
     units, rows = dataset.groups(group), []
     network, table = combined(dict(enumerate(predictions)), dataset.task)
     of_baselines, others = combined({0: simple}, dataset.task)

@@ -61,6 +61,8 @@ def test_discs_are_counted_better_than_by_their_mean(done: Path) -> None:
     counts = pd.read_csv(done / "dataset/examples.tsv", sep="\t")
     true = counts.loc[counts["split"] == "test", "y_0"]
     assert test["count_mae"] < 0.6 * (true - true.mean()).abs().mean()
+    audit = pd.read_csv(done / "audit.tsv", sep="\t").query("split == 'test' and metric == 'count_mae'")
+    assert audit["network"].tolist() == pytest.approx([test["count_mae"]] * 2, rel=1e-4)
 
 
 def test_new_images_have_a_count_a_map_and_a_picture(done: Path) -> None:

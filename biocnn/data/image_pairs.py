@@ -4,7 +4,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from glob import escape
 from pathlib import Path
 
 import pandas as pd
@@ -84,9 +83,10 @@ def check_rows(
 
 def alike(path: Path) -> str:
     """Return the start of a remedy: the most similar name in the folder, or the same one in a subfolder, if any."""
-    names = [entry.name for entry in path.parent.iterdir()] if exists(path.parent) and path.parent.is_dir() else []
-    inside = (f"{one.parent.name}/{one.name}" for one in path.parent.glob(f"*/{escape(path.name)}"))
-    return f"did you mean {hits[0]!r}? " if (hits := close(path.name, names) or sorted(inside)) else ""
+    entries = sorted(path.parent.iterdir()) if exists(path.parent) and path.parent.is_dir() else []
+    inside = [f"{entry.name}/{path.name}" for entry in entries if exists(entry / path.name)]
+    hits = close(path.name, [entry.name for entry in entries]) or inside
+    return f"did you mean {hits[0]!r}? " if hits else ""
 
 
 def read_rows(table: Path, files: Sequence[str] = ("image",)) -> pd.DataFrame:

@@ -44,6 +44,16 @@ STEPS, EPOCHS = {1: 1000, 2: 3000}, 10  # of trials that compare candidates; ste
 CLEAR = 2  # standard errors by which the metric of a candidate must lead; else the validation loss decides
 LONGER = 1.5  # least ratio of the steps of the second round to those of the first
 RESAMPLES = 100  # of the validation split
+FEW, FOLDS = 50, 3  # positives (of values: examples) below which one validation split does not tell candidates apart
+BLANK = {
+    "value": None,
+    "score": None,
+    "tie": None,
+    "resampled": [],
+    "best_epoch": None,
+    "epochs": None,
+    "seconds": None,
+}
 
 
 def run_trial(
@@ -87,25 +97,48 @@ def run_trial(
     if f"trial{trial}-part{part}" not in section.names:
         allowed = f"{section.names[0]} to {section.names[-1]}" if section.names else "none without a section calibrate"
         raise InputError(f"there is no trial{trial}-part{part} in this experiment", f"allowed: {allowed}")
-    inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
-    plan, task = trial_plan(settings, trial, dataset.facts, round), inner.task
+    inner, plan = inner_folds(settings, dataset, part), trial_plan(settings, trial, dataset.facts, round)
     record = {"trial": trial, "part": part, "round": round, "digest": _digest(plan, inner)}
-    record |= {"settings": drawn(settings, trial), "metric": task.monitor or "val_loss"}
-    blank = {"value": None, "score": None, "tie": None, "resampled": [], "best_epoch": None, "epochs": None}
+    record |= {"settings": drawn(settings, trial), "metric": dataset.task.monitor or "val_loss"}
+    found = []
+    for fold in inner:
+        found.append(_validate(plan, fold, log, state))
+        if found[-1]["score"] is None:
+            return {**record, **found[-1]}
+    return {**record, **_combine(found)}
+
+
+def _validate(plan: Settings, dataset: Dataset, log: Log, state: Path | None) -> dict[str, Any]:
+    """Train once, and return the part of a record that is about this training."""
+    task = dataset.task
     try:
-        network, history, meta = train_run(plan, inner, plan.seed, log=log, state=state)
+        network, history, meta = train_run(plan, dataset, plan.seed, log=log, state=state)
     except Diverged as error:
         log(f"{error.message}: the trial ends here")
-        return {**record, **blank, "seconds": None}
+        return BLANK
     best = history[history["best"] == 1].iloc[0].to_dict()
     score, tie = validation_score(best, task)
     value = best[task.monitored]
     scores = {"value": float(value), "score": float(score), "tie": float(tie)} if math.isfinite(score) else {}
-    resampled = inner.input.scanned and not task.target.spatial and hasattr(metrics, task.monitor)
-    if section.candidates and scores and resampled:
-        scores["resampled"] = resampled_scores(network, inner, meta.precision.predict)
+    if plan.calibrate.candidates and scores and _of_vectors(dataset) and hasattr(metrics, task.monitor):
+        scores["resampled"] = resampled_scores(network, dataset, meta.precision.predict)
     counts = {"best_epoch": int(best["epoch"]), "epochs": len(history), "seconds": float(history["seconds"].sum())}
-    return {**record, **blank, **scores, **counts}
+    return {**BLANK, **scores, **counts}
+
+
+def _combine(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means over inner folds; times are added."""
+    if len(found) == 1:
+        return found[0]
+    table = pd.DataFrame(found)
+    resampled = pd.DataFrame(table.pop("resampled").tolist(), dtype=float).mean(skipna=False)
+    counts = {key: round(table[key].mean()) for key in ("best_epoch", "epochs")}
+    known = [None if math.isnan(value) else float(value) for value in resampled]
+    return {**table.mean(), **counts, "resampled": known, "seconds": float(table["seconds"].sum())}
+
+
+def _of_vectors(dataset: Dataset) -> bool:
+    return dataset.input.scanned and not dataset.task.target.spatial
 
 
 def trial_plan(settings: Settings, trial: int, facts: Facts, round: int) -> Settings:
@@ -140,10 +173,10 @@ def resampled_scores(network: nn.Module, dataset: Dataset, precision: str) -> li
     return [float(value) if math.isfinite(value) else None for value in means]
 
 
-def _digest(settings: Settings, dataset: Dataset) -> str:
+def _digest(settings: Settings, inner: list[Dataset]) -> str:
     free = {"train": FREE | {"start_from"}}  # a file that was moved is the same file
     text = settings.model_dump_json(include={"seed", "augment", "model", "loss", "train"}, exclude=free)
-    text += dataset.examples[["id", "split"]].to_csv(index=False)
+    text += "".join(fold.examples[["id", "split"]].to_csv(index=False) for fold in inner)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -157,8 +190,7 @@ def run_trials(settings: Settings, dataset: Dataset, folder: Path, log: Log, sta
     for name in section.names:
         trial, part = (int(number) for number in re.findall(r"\d+", name))
         path = folder / f"{name}.json"
-        inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
-        digest = _digest(trial_plan(settings, trial, dataset.facts, 1), inner)
+        digest = _digest(trial_plan(settings, trial, dataset.facts, 1), inner_folds(settings, dataset, part))
         if not (path.is_file() and read_record(path)["digest"] == digest):
             log(f"{name}: {drawn(settings, trial)}")
             record = run_trial(settings, dataset, trial, part, log, state)
@@ -205,6 +237,23 @@ def _rivals(records: list[dict[str, Any]]) -> list[int]:
     """Return the best two trials, unless the metric of the first is clearly better."""
     table, tied = _ranked(_table(records))
     return table["trial"].iloc[:2].tolist() if tied > 1 else []
+
+
+def inner_folds(settings: Settings, dataset: Dataset, part: int) -> list[Dataset]:
+    """Return the data sets that a trial is validated on: one, or several of few examples, if candidates compete."""
+    section, folds, by = settings.calibrate, settings.calibrate.parts, (settings.split.group, settings.seed)
+    if section.candidates and not section.folds and _of_vectors(dataset) and _fewest(dataset) < FEW:
+        groups = dataset.examples.loc[dataset.examples["split"].isin(["train", "val"]), by[0]].nunique()
+        several = [inner_fold(dataset, k, FOLDS, *by) for k in range(FOLDS if groups >= FOLDS else 0)]
+        if several and all(_fewest(fold) for fold in several):
+            return several
+    return [inner_fold(dataset, part, folds, *by)]
+
+
+def _fewest(dataset: Dataset) -> int:
+    """Return the number of validation examples, or of positives of the rarest output."""
+    y = dataset.y.stacked(dataset.rows("val"))
+    return int((y == 1).sum(0).min()) if dataset.task.family == "classification" else len(y)
 
 
 def inner_fold(dataset: Dataset, part: int, folds: int, group: str, seed: int) -> Dataset:
@@ -267,7 +316,7 @@ def _read_records(settings: Settings, dataset: Dataset, paths: Sequence[Path]) -
             if name in found:
                 raise InputError(f"{path}: is a second record of {name}", "give each once")
             found[name] = record
-            inner = inner_fold(dataset, part, section.parts, settings.split.group, settings.seed)
+            inner = inner_folds(settings, dataset, part)
             plan = trial_plan(settings, trial, dataset.facts, 1) if name in section.names else None
             if not plan or record["digest"] != _digest(plan, inner):
                 raise InputError(

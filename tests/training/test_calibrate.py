@@ -1,6 +1,7 @@
 """Trials see train and val only, resume after an interruption, and are ranked by the mean over inner folds."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from biocnn.workflow import steps
 @pytest.fixture(scope="module")
 def bound(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return stored(sequences(120), tmp_path_factory.mktemp("bound"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_split() -> Iterator[None]:
+    """Validate candidates on the validation split, although these data sets are small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "FEW", 0)
+        yield
 
 
 DRAW = {"train.lr": {"log_uniform": [1e-3, 1e-1]}, "model.hidden": {"choice": [0, 8]}}
@@ -227,6 +236,20 @@ def test_the_best_two_of_close_candidates_train_for_longer(
     assert again.drop(columns="seconds").equals(table.drop(columns="seconds"))
     monkeypatch.setattr(calibrate, "CLEAR", -1e9)
     assert choose_trial(plan, bound, records, lines.append)[0]["round"].tolist() == [1, 1, 1], "a clear lead"
+
+
+def test_candidates_for_few_examples_are_validated_on_three_folds(
+    plan: Settings, bound: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their scores are the means of those of three trials with ``calibrate.folds: 3``."""
+    monkeypatch.setattr(calibrate, "STEPS", {1: 10, 2: 20})
+    monkeypatch.setattr(calibrate, "FEW", 50)
+    found = run_trial(plan, bound, 0, 0, lambda line: None)
+    folds = plan.model_copy(update={"calibrate": Calibrate(candidates=CANDIDATES, folds=3)})
+    each = [run_trial(folds, bound, 0, part, lambda line: None) for part in range(3)]
+    for key in ("value", "score", "tie", "resampled"):
+        expected = np.mean([one[key] for one in each], axis=0)
+        np.testing.assert_allclose(found[key], expected, rtol=1e-12)
 
 
 def test_there_is_no_second_round_if_the_first_was_as_long_as_the_training(

@@ -345,7 +345,7 @@ def check_dataset(given: Any) -> None:
     if not isinstance(given, Dataset):
         opened = f"biocnn.Dataset({str(given)!r})" if isinstance(given, str | Path) else "biocnn.Dataset(folder)"
         raise InputError(
-            f"dataset: {given!r:.80} of type {type(given).__name__} is not a data set",
+            f"{given!r:.80} of type {type(given).__name__} is not a data set",
             f"give {opened}, or make one: biocnn.Dataset.from_arrays(x, y)",
         )
 

@@ -125,7 +125,7 @@ BAD = [
     ({"intervals": "a.bed", "targets": {"x": 5}, "log1p": True}, "x of chrI:100-110... is -1, which has no log"),
     (
         {"intervals": "a.bed", "targets": {"x": 5}, "blacklist": "a.bed"},
-        "all windows (1): overlaps the blacklist",
+        r"all windows \(1\): overlaps the blacklist",
     ),
 ]
 

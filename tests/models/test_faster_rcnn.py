@@ -140,9 +140,9 @@ def discs(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_learns_to_find_dark_and_bright_discs():
     network = tiny(sizes=[16, 32, 64, 128, 256], ratios=[1.0])
     optimizer = torch.optim.Adam(network.parameters(), 5e-3)
-    for step in range(130):
+    for step in range(260):
         for group in optimizer.param_groups:
-            group["lr"] = 5e-3 * (1 - step / 130)
+            group["lr"] = 5e-3 * (1 - step / 260)
         optimizer.zero_grad()
         network.loss(*discs(3, seed=step)).backward()
         optimizer.step()

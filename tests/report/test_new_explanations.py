@@ -47,7 +47,7 @@ def test_the_motif_explains_bound_sequences(binder: biocnn.Model) -> None:
     frame = pd.DataFrame({"sequence": [TEXT[row] for row in bound]})
     assert np.array_equal(binder.explain(frame), found)
     assert binder.explain([]).shape == (0, 4, 0)
-    with pytest.raises(InputError, match="output: 'bond' is none") as caught:
+    with pytest.raises(InputError, match="output: 'bond' is not an output") as caught:
         binder.explain(TEXT[:2], "bond")
     assert "did you mean 'bound'" in caught.value.remedy
     with pytest.raises(InputError, match=r"explain\.attributions: must be one of"):

@@ -49,8 +49,10 @@ class Calibrate(Section):
         "random ones",
     )  # fmt: skip
     folds: int | None = Field(
-        None, ge=2, description="folds of the groups in train and val; null: 3, or for candidates the validation split "
-        "(three folds if it has fewer than 50 positives)"
+        None,
+        ge=2,
+        description="folds of the groups in train and val; null: 3, or for candidates the validation split "
+        "(three folds if it has fewer than 50 positives)",
     )
     epochs: int | None = Field(
         None, ge=1, description="epochs of each training; null: train.epochs, for candidates fewer"

@@ -93,9 +93,13 @@ def explain(
     from biocnn.config.registry import resolve
     from biocnn.explain.step import explain_runs
 
+    stored = (data / "facts.json").is_file()
+    if stored and (covariates or channels or {spacing, intensity} != {"as_trained"}):
+        options = "--covariates, --spacing, --intensity and --channels"
+        raise InputError(f"{options}: are for new images, but {data} is a stored data set", "leave them out")
     with atomic(out) as folder:
         folder.mkdir()
-        if not (data / "facts.json").is_file():
+        if not stored:
             with needs("workflow", "pictures of explanations"):  # code that the rule does not run
                 explain_files = resolve("biocnn.report.new_explanations:explain_files")
             fit = {"spacing": spacing, "intensity": intensity, "channels": channels.split(",") if channels else None}

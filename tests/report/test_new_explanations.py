@@ -100,6 +100,10 @@ def test_what_cannot_be_explained(binder: biocnn.Model, tmp_path: Path, capsys: 
     new, out = str(tmp_path / "new.fa"), str(tmp_path / "out")
     assert cli.main(["explain", str(binder.path), str(binder.path), new, out]) == 2
     assert "2 models" in capsys.readouterr().err
+    (tmp_path / "facts.json").touch()
+    for option in ("--covariates=age.csv", "--spacing=as_is", "--channels=red"):
+        assert cli.main(["explain", str(binder.path), str(tmp_path), out, option]) == 2
+        assert "is a stored data set" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

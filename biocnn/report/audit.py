@@ -53,8 +53,9 @@ def audit(results: Results, gallery: Gallery) -> Section:
     figure = by_output(found, metrics[0]) if several else by_metric(found[found["metric"].isin(metrics)])
     best = "; b: network minus best baseline" if several else f"; {'abc'[len(metrics)]}: network minus each baseline"
     over = results.input.resampled.split(" (")[0] if results.input else "groups of images"
+    runs = "; below it, mean and s.d. of its runs" * _repeated(found)
     caption = (
-        f"Baseline models and the network (diamond; below it, mean and s.d. of its runs) on held-out examples{best}. "
+        f"Baseline models and the network (diamond{runs}) on held-out examples{best}. "
         f"Bars: 95% confidence intervals by bootstrap over {over}; dark orange: the network is not clearly better."
     )
     alt = "Metrics of the baseline models and the network, and their differences"
@@ -96,23 +97,29 @@ def _colour(baseline: str) -> str:
     return _COLOURS[baseline.removesuffix(f" + {COVARIATES}")]
 
 
+def _repeated(found: pd.DataFrame) -> bool:
+    """Return whether there are several runs."""
+    return bool(found["sd_of_runs"].notna().any())
+
+
 def _table(found: pd.DataFrame) -> Table:
     """Build a table with one row per baseline, metric and output, and the runs of the network."""
-    several = found["output"].nunique() > 1
+    several, repeated = found["output"].nunique() > 1, _repeated(found)
     rows = []
     for row in found.itertuples():
-        runs = number(row.mean_of_runs) + (f"\n± {number(row.sd_of_runs)}" if np.isfinite(row.sd_of_runs) else "")
+        runs = [f"{number(row.mean_of_runs)}\n± {number(row.sd_of_runs)}"] * repeated
         value = f"{number(row.value)}\n{interval(row.low, row.high)}".strip()
         apart = f"{number(row.difference)}\n{interval(row.difference_low, row.difference_high, ' to ')}".strip()
         names = [row.output] if several else []
-        rows.append([*names, metric_name(row.metric), row.baseline, value, number(row.network), runs, apart])
-    header = [*["Output"] * several, "Metric", "Baseline", "Baseline value", "Network", "Mean of runs", "Difference"]
+        rows.append([*names, metric_name(row.metric), row.baseline, value, number(row.network), *runs, apart])
+    header = [*["Output"] * several, "Metric", "Baseline", "Baseline value", "Network"]
+    header += [*["Mean of runs"] * repeated, "Difference"]
+    spread = "; ±: standard deviation over runs" * repeated
     caption = (
         f"Network and baselines on {found['n'].iloc[0]:,} examples. Difference: network minus baseline. Small: 95% "
-        "confidence intervals, for differences by paired bootstrap (same resamples for both); ±: standard deviation "
-        "over runs."
+        f"confidence intervals, for differences by paired bootstrap (same resamples for both){spread}."
     )
-    return table(caption, header, rows, ", ".join(header[-4:]), "audit.tsv")
+    return table(caption, header, rows, "Baseline value, Network, Mean of runs, Difference", "audit.tsv")
 
 
 def by_metric(found: pd.DataFrame) -> Figure:

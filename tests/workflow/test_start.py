@@ -272,6 +272,17 @@ def test_masks_that_may_be_classes_or_objects_are_objects_if_wanted() -> None:
     assert "each value of a mask is an object of its own, not a class? yes" in Path("mine.yaml").read_text()
 
 
+def test_a_wrong_value_does_not_make_masks_objects(capsys: pytest.CaptureFixture) -> None:
+    for i in range(3):
+        picture(f"photos/{i}.png")
+        picture(f"masks/{i}.png", "mask")
+    pixels = np.array(Image.open("masks/1.png"))
+    pixels[0] = 128
+    Image.fromarray(pixels).save("masks/1.png")
+    assert cli.main(["start", "--yes"]) == 2
+    assert "unexpected value" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("targets", ["clean", "gt"])
 def test_pairs_of_images(targets: str) -> None:
     for i in range(12):

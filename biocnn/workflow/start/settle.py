@@ -79,7 +79,8 @@ class Draft:
     def _remedy(self, error: InputError) -> str:
         """Return the setting with which the data can be read, or are at least refused for another reason; or ""."""
         data = self.sections["data"]
-        for key in [key for key in LENIENT if key in _settings_of(data) and key not in data]:
+        closed = {*data} if "\n    mask_type: instances" in error.remedy else {*data, "mask_type"}
+        for key in [key for key in LENIENT if key in _settings_of(data) and key not in closed]:
             other = Draft(deepcopy(self.sections), {})
             other.sections["data"][key] = LENIENT[key][0]
             try:

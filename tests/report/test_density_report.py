@@ -21,8 +21,8 @@ TRUE = np.arange(10, 110, 10).astype(float)
 
 def test_errors_in_words() -> None:
     words = described("", table(np.full(10, 2.0), TRUE, coverage90=[1.0] * 9 + [0.0]), of_bias(2.0, 1.5, 2.5))
-    assert words.startswith("Counts of 10 images with 10 to 100 objects are off by 2.000 on average")
-    assert "On average they are 2.000 too high (3.6%; 95% CI 1.500 to 2.500)." in words
+    assert words.startswith("Counts of 10 images with 10 to 100 objects are off by 2.00 on average")
+    assert "On average they are 2.00 too high (3.6%; 95% CI 1.50 to 2.50)." in words
     assert "The 90% intervals contain 9 of 10 true counts (90%)." in words
     assert "counted compared" not in words
 

@@ -119,7 +119,7 @@ def test_counts_are_shown_as_colours(tmp_path) -> None:
     pd.DataFrame([row]).to_csv(tmp_path / "apply/counts.csv", index=False)
     (shown,) = [block for block in counts(Results(tmp_path)).blocks if isinstance(block, Viewer)]
     assert shown.over.startswith("data:image/png")
-    assert shown.rows == [["cell", "3.000", "2.000", "4.000"]]
+    assert shown.rows == [["cell", "3.00", "2.00", "4.00"]]
 
 
 @pytest.mark.parametrize("several", [True, False])
@@ -136,7 +136,7 @@ def test_the_least_and_the_most_certain_images_are_shown(several: bool, tmp_path
     blocks = predictions(Results(tmp_path), Gallery(tmp_path / "figures")).blocks
     assert any(isinstance(block, BlockPicture) and block.name == "new_images" for block in blocks)
     drawn = (tmp_path / "figures/new_images.svg").read_text()
-    for words in ("Least certain", "Most certain", "a .90") if several else ("Highest", "Lowest", "a 5.000"):
+    for words in ("Least certain", "Most certain", "a .90") if several else ("Highest", "Lowest", "a 5.00"):
         assert words in drawn
 
 

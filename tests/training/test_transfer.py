@@ -41,7 +41,7 @@ def unet(in_channels: int = 1, out_channels: int = 1, seed: int = 5, **settings:
 
 def saved(path: Path, model: nn.Module, facts: Facts | None = None, **settings: Any) -> Path:
     facts = facts or image_facts(normalise="image")
-    train = {"size": [16, 16], "fit": "crop"} if facts.kind == "image" else {}
+    train = {"size": [16, 16], "fit": "crop"} if facts.kind != "sequence" else {}
     experiment = {"model": {"name": type(model).__name__, **settings}, "train": train}
     save_model(path, model, Metadata(experiment=experiment, facts=facts))
     return path

@@ -45,15 +45,7 @@ CLEAR = 2  # standard errors by which the metric of a candidate must lead; else 
 LONGER = 1.5  # least ratio of the steps of the second round to those of the first
 RESAMPLES = 100  # of the validation split
 FEW, FOLDS = 50, 3  # positives (of values: examples) below which one validation split does not tell candidates apart
-BLANK = {
-    "value": None,
-    "score": None,
-    "tie": None,
-    "resampled": [],
-    "best_epoch": None,
-    "epochs": None,
-    "seconds": None,
-}
+BLANK = dict.fromkeys(("value", "score", "tie", "best_epoch", "epochs", "seconds")) | {"folds": [], "resampled": []}
 
 
 def run_trial(
@@ -88,10 +80,10 @@ def run_trial(
     Returns
     -------
     record
-        trial, part, round, digest (of all settings and of the split), settings (by dotted key), metric, value, score
-        (larger is better) and tie (breaks ties, larger is better); value, score and tie are None if the training
-        diverged or the metric is undefined; resampled, see ``resampled_scores`` (candidates for whole sequences only);
-        best_epoch, epochs, seconds.
+        trial, part, round, digest (of all settings and of the split), settings (by dotted key), metric, value, folds
+        (values of which it is the mean, if of several), score (larger is better), tie (breaks ties, larger is better),
+        resampled (see ``resampled_scores``), best_epoch, epochs, seconds; value, score and tie are None if a training
+        diverged or the metric is undefined.
     """
     section = settings.calibrate
     if f"trial{trial}-part{part}" not in section.names:
@@ -134,7 +126,14 @@ def _combine(found: list[dict[str, Any]]) -> dict[str, Any]:
     resampled = pd.DataFrame(table.pop("resampled").tolist(), dtype=float).mean(skipna=False)
     counts = {key: round(table[key].mean()) for key in ("best_epoch", "epochs")}
     known = [None if math.isnan(value) else float(value) for value in resampled]
-    return {**table.mean(), **counts, "resampled": known, "seconds": float(table["seconds"].sum())}
+    times = {"seconds": float(table["seconds"].sum())}
+    return {
+        **table[["value", "score", "tie"]].mean(),
+        "folds": table["value"].tolist(),
+        "resampled": known,
+        **counts,
+        **times,
+    }
 
 
 def _of_vectors(dataset: Dataset) -> bool:
@@ -292,6 +291,7 @@ class _Record(Section):
     settings: dict[Annotated[str, Field(pattern=r"^\w+(\.\w+)?$")], Any]
     metric: str
     value: float | None
+    folds: list[float]
     score: float | None
     tie: float | None
     resampled: list[float | None]
@@ -381,8 +381,9 @@ def _table(records: list[dict[str, Any]]) -> pd.DataFrame:
     rows, resampled = [], []
     for trial, runs in pd.DataFrame(records).sort_values(["trial", "part"]).groupby("trial"):
         last = runs[runs["round"] == runs["round"].max()]
-        values = last["value"].astype(float)
-        parts = {f"part{part}": value for part, value in zip(last["part"], values, strict=True)}
+        found = zip(last["folds"], last["value"], strict=True)
+        values = pd.Series([value for folds, mean in found for value in folds or [mean]], dtype=float)
+        parts = {f"part{part}": value for part, value in enumerate(values)}
         mean = {"mean": values.mean(skipna=False), "sd": values.std(skipna=False), "round": last["round"].iloc[0]}
         mean |= last[["score", "tie"]].astype(float).mean(skipna=False).to_dict()
         mean |= {"loss": -mean["tie"], "se": np.nan}  # se is known below

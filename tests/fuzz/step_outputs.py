@@ -126,8 +126,8 @@ def trials(folder: Path) -> Path:
     for trial in range(2):
         record = {
             "trial": trial, "part": 0, "round": 1, "digest": "abc", "settings": {"train.lr": 0.01 * (trial + 1)},
-            "metric": "auroc", "value": 0.7, "score": 0.7, "tie": -0.5, "resampled": [0.6, None, 0.7], "best_epoch": 2,
-            "epochs": 3, "seconds": 1.5,
+            "metric": "auroc", "value": 0.7, "score": 0.7, "tie": -0.5, "resampled": [0.6, None, 0.7], "folds": [],
+            "best_epoch": 2, "epochs": 3, "seconds": 1.5,
         }  # fmt: skip
         (folder / f"trial{trial}.json").write_text(json.dumps(record))
     return folder / "trial1.json"

@@ -33,7 +33,7 @@ def ranked(seed: int = 0, failed: int = 0) -> pd.DataFrame:
         for part in range(2):
             value = None if 0 < trial <= failed else 0.7 + 0.01 * trial + rng.normal(0, 0.001)
             more = {"metric": "auprc", "score": value, "tie": 0.0, "best_epoch": 3, "seconds": 1.0}
-            more |= {"round": 1, "resampled": []}
+            more |= {"round": 1, "resampled": [], "folds": []}
             records.append({"trial": trial, "part": part, "settings": values, "value": value, **more})
     return rank_trials(records)[0]
 
@@ -132,7 +132,7 @@ def test_candidates_are_listed_by_rank(tmp_path: Path) -> None:
         {"model": {"name": "DanQ"}},
         {"model": {"name": "Basset"}, "train.lr": 0.001},
     ]
-    more = {"part": 0, "metric": "auprc", "tie": -0.3, "resampled": [], "best_epoch": 3, "seconds": 1.0}
+    more = {"part": 0, "metric": "auprc", "tie": -0.3, "resampled": [], "folds": [], "best_epoch": 3, "seconds": 1.0}
     records = [
         {"trial": trial, "settings": values, "value": value, "score": value, "round": 1 + (trial < 2), **more}
         for trial, (values, value) in enumerate(zip(candidates, (0.7, 0.8, None), strict=True))

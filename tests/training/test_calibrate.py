@@ -110,6 +110,7 @@ def record(trial: int, part: int, value: float | None, **more: Any) -> dict[str,
     return {
         "trial": trial, "part": part, "round": 1, "digest": "0", "settings": {"train.lr": trial / 10},
         "metric": "auprc", "value": value, "score": value, "tie": None if value is None else 0.0, "resampled": [],
+        "folds": [],
         "best_epoch": 4 if value else None, "epochs": 5, "seconds": 2.0, **more,
     }  # fmt: skip
 
@@ -250,6 +251,8 @@ def test_candidates_for_few_examples_are_validated_on_three_folds(
     for key in ("value", "score", "tie", "resampled"):
         expected = np.mean([one[key] for one in each], axis=0)
         np.testing.assert_allclose(found[key], expected, rtol=1e-12)
+    row, expected = (rank_trials(records)[0].iloc[0] for records in ([found], each))
+    assert row[["mean", "sd", "part0", "part1", "part2"]].equals(expected[["mean", "sd", "part0", "part1", "part2"]])
 
 
 def test_there_is_no_second_round_if_the_first_was_as_long_as_the_training(

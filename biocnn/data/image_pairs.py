@@ -146,7 +146,8 @@ def pair_folders(
     """Pair the images of one folder with the masks, or other files, of another by their names.
 
     Three rules are tried in turn, for the folders as a whole: the same name; the same name without words such as
-    ``_mask``, ``_labels``, ``_seg``, ``_manual1``; the same leading digits (``21_training``, ``21_manual1``).
+    ``_mask``, ``_labels``, ``_seg``, ``_manual1``; the same leading digits (``21_training``, ``21_manual1``). If both
+    are one folder, its files with such a word beside one without it are the masks.
 
     Parameters
     ----------
@@ -173,12 +174,16 @@ def pair_folders(
         most.
     """
     images, others = Path(images).resolve(), Path(others).resolve()
+    first, second = _files(images, "images"), _files(others, f"{other}s")
     if images == others:
+        second = in_one_folder(images, other)
+        first = [path for path in first if path not in second]
+    if not second:
         raise InputError(
-            f"data.images and data.{other}s: both are {images}",
+            f"data.images and data.{other}s: both are {images}, without a file such as 1_{other} beside 1",
             f"put {other}s into a folder of their own, or {_TABLE}{other}",
         )
-    rule, left, right = _best_rule(_files(images, "images"), _files(others, f"{other}s"), other)
+    rule, left, right = _best_rule(first, second, other)
     both = sorted(left.keys() & right.keys())
     for mine, theirs, what, lacks, folder in (
         (left, right, "image", other, others),
@@ -196,6 +201,14 @@ def pair_folders(
     pairs = [(str(left[key].relative_to(base)), str(right[key].relative_to(base))) for key in both]
     rows = pd.DataFrame(pairs, columns=["image", other], dtype=object)
     return rows.assign(group=unique_ids(rows["image"].tolist())), base, rule
+
+
+def in_one_folder(folder: Path, other: str) -> list[Path]:
+    """Return the masks, or what ``other`` names, in a folder with their images, e.g. 1_mask.tif beside 1.tif."""
+    of_others, of_images = _endings(other)
+    files = members(folder)
+    images = {of_images.sub("", stem(path)) for path in files if not of_others.search(stem(path))}
+    return [path for path in files if (name := of_others.sub("", stem(path))) != stem(path) and name in images]
 
 
 def group_by_name(images: list[str], pattern: str) -> list[str]:
@@ -253,12 +266,17 @@ def _files(folder: Path, what: str) -> list[Path]:
 
 def _rules(other: str) -> dict[str, Callable[[Path], str]]:
     """Return functions from a file to what both files of a pair have in common, by the words of the rule."""
-    of_others, of_images = (re.compile(rf"[-_. ]?({words})$", re.IGNORECASE) for words in _WORDS[other])
+    of_others, of_images = _endings(other)
     return {
         "same name": stem,
         f"same name without words such as _{other}": lambda path: of_images.sub("", of_others.sub("", stem(path))),
         "same leading digits": lambda path: (re.match(r"\d+", path.name) or [""])[0],
     }
+
+
+def _endings(other: str) -> list[re.Pattern[str]]:
+    """Return the ends of names of the other files, by what they are, and of images."""
+    return [re.compile(rf"[-_. ]?({words})$", re.IGNORECASE) for words in _WORDS[other]]
 
 
 def second_masks(rows: pd.DataFrame, column: str, table: Path) -> pd.Series:

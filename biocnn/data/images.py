@@ -51,7 +51,7 @@ class Images(ImageReader):
         CSV or TSV with the columns image and mask (paths relative to the table's folder), optionally class_mask (like
         ``class_masks``), split (train, val, test), group, and others, which are kept.
     images, masks
-        Instead of a table: two folders, paired by file name.
+        Instead of a table: two folders, paired by file name; or one folder, with 1_mask.tif beside 1.tif.
     mask_type
         What the masks contain; "auto" decides by their values and writes the reason to checks.tsv.
     classes

@@ -22,8 +22,8 @@ LACKS = {
     "bed": "give the genome of the intervals as well, a FASTA file",
     "bigwig": "give the genome of the tracks as well, a FASTA file",
     "fasta": "give peaks or other intervals (BED, narrowPeak) or bigWig files of the genome as well",
-    "images": "give their masks as well, in a folder of their own, e.g. masks; or move images of each class into a "
-    "subfolder; or write a table with the columns image and label, value or mask",
+    "images": "give their masks as well, in a folder of their own, or as 1_mask.png beside 1.png; or move images of "
+    "each class into a subfolder; or write a table with the columns image and label, value or mask",
     "image": "give folders rather than single images: one of images and one of masks, or one for each class",
 }  # what files need to be learned from
 NOTHING = (
@@ -41,14 +41,14 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     from biocnn.core.files import atomic
     from biocnn.workflow.naming import check_name
     from biocnn.workflow.start.estimate import time_of
-    from biocnn.workflow.start.look import entries_of, kind_of, look
-    from biocnn.workflow.start.propose import propose
+    from biocnn.workflow.start.kinds import entries_of, look, recognised
     from biocnn.workflow.start.questions import Questions
+    from biocnn.workflow.start.recognisers import propose
     from biocnn.workflow.start.settle import settle
     from biocnn.workflow.start.text import comment, yaml_of
 
     ask = Questions(not yes and sys.stdin.isatty())
-    if not files and kind_of(Path()) == "class folders":
+    if not files and recognised(Path()).kind == "class folders":
         raise InputError(
             "the subfolders here may be classes of images, or images and what is to be predicted from them",
             "if they are classes, move them into a folder, and give that: biocnn start FOLDER; else give both",
@@ -57,7 +57,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     proposals = {one.words: one for one in propose(items)}
     if not proposals:
         listed = [f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items] or ["no files"]
-        remedy = next((LACKS[kind] for kind in LACKS if kind in {item.kind for item in items}), NOTHING)
+        remedy = next((lacks for kind, lacks in LACKS.items() if kind in {item.kind for item in items}), NOTHING)
         shown = "; ".join(_few(listed))
         raise InputError(f"nothing that can be learned from ({shown})", f"{remedy}; docs/input.md lists all data")
     words = dict.fromkeys(proposals, "")

@@ -23,13 +23,14 @@ from biocnn.data.splits import SPLITS
 from biocnn.data.storing import divide
 from biocnn.io.tile_names import of_examples
 from biocnn.tasks.inputs import make_input
-from biocnn.workflow.start.propose import BESIDE, GROUPS, Proposal
 from biocnn.workflow.start.questions import Questions
+from biocnn.workflow.start.recognisers import BESIDE, GROUPS, Proposal
 from biocnn.workflow.start.text import yaml_of
 
 FEW = 10  # groups, below which folds use the data better than one split
 FOLDS = 5
 BLOCKS = 20  # number of blocks, about, of a genome with too few contigs
+Answer = tuple[Any, str] | None  # a setting and a comment
 # Settings that let a reader accept what it refuses, and what they mean.
 LENIENT = {
     "unknown_contigs": ("skip", "leave out intervals on contigs that the genome lacks"),
@@ -101,8 +102,10 @@ def settle(proposal: Proposal, ask: Questions) -> Draft:
         If the data cannot be used.
     """
     draft = _read_any(proposal, ask)
-    for step in (_blocks, _apart, _room, _groups, _spacing, _covariates):
-        if step(draft, ask):
+    for key, question in QUESTIONS.items():
+        data = draft.sections["data"]
+        if key in _settings_of(data) and key not in data and (answer := question(draft, ask)):
+            data[key], draft.notes[f"data.{key}"] = answer
             draft.read_leniently(ask)
     _split(draft, ask)
     return draft
@@ -128,100 +131,84 @@ def _settings_of(data: dict[str, Any]) -> Collection[str]:
     return settings_schema(target("data", data["name"])).model_fields
 
 
-def _blocks(draft: Draft, ask: Questions) -> bool:
+def _blocks(draft: Draft, ask: Questions) -> Answer:
     """Make groups of blocks if there are too few contigs for train, val and test."""
-    raw = draft.raw
-    if raw.contigs is None or raw.examples["group"].nunique() >= len(SPLITS):
-        return False
-    bases = int(raw.examples["end"].max())
+    number = draft.raw.examples["group"].nunique()
+    if draft.raw.contigs is None or number >= len(SPLITS):
+        return None
+    bases = int(draft.raw.examples["end"].max())
     size = max(10 ** (len(str(bases // BLOCKS)) - 1), 1)
-    draft.sections["data"]["block"] = max(round(bases / BLOCKS / size) * size, 10 * draft.sections["data"]["window"])
-    draft.notes["data.block"] = f"bp: groups are blocks; contigs are too few ({raw.examples['group'].nunique()})"
-    return True
+    block = max(round(bases / BLOCKS / size) * size, 10 * draft.sections["data"]["window"])
+    return block, f"bp: groups are blocks; contigs are too few ({number})"
 
 
-def _apart(draft: Draft, ask: Questions) -> bool:
+def _flank(draft: Draft, ask: Questions) -> Answer:
     """Keep less around windows if neighbouring peaks overlap so much that all blocks are one group."""
-    data, number = draft.sections["data"], draft.raw.examples["group"].nunique()
-    if "block" not in data or number >= len(SPLITS):
-        return False
-    if "flank" in _settings_of(data) and "flank" not in data:
-        data["flank"] = 0
-        draft.notes["data.flank"] = "bp kept around windows: none, because neighbouring windows overlap"
-        draft.read_leniently(ask)
-        return _apart(draft, ask)
-    raise InputError(
-        f"overlapping windows of {data['window']} bp form {plural(number, 'group')}, too few for training, validation "
-        "and test",
-        "give peaks of more of the genome, fewer peaks, or write an experiment with a smaller data.window",
-    )
+    few = "block" in draft.sections["data"] and draft.raw.examples["group"].nunique() < len(SPLITS)
+    return (0, "bp kept around windows: none, because neighbouring windows overlap") if few else None
 
 
-def _room(draft: Draft, ask: Questions) -> bool:
+def _negatives(draft: Draft, ask: Questions) -> Answer:
     """Shuffle peaks if the genome has less than half as many windows without peaks as positives."""
     kinds = draft.raw.examples.get("kind", pd.Series(dtype=object)).value_counts()
-    data, few = draft.sections["data"], kinds.get("negative", 0) < kinds.get("positive", 0) / 2
-    if not few or "shuffled" in kinds or "negatives" in data:
-        return False
-    data["negatives"] = LENIENT["negatives"][0]
-    draft.notes["data.negatives"] = "shuffled peaks: there is little room for windows without peaks"
-    return True
+    few = kinds.get("negative", 0) < kinds.get("positive", 0) / 2 and "shuffled" not in kinds
+    note = "shuffled peaks: there is little room for windows without peaks"
+    return (LENIENT["negatives"][0], note) if few else None
 
 
-def _covariates(draft: Draft, ask: Questions) -> bool:
+def _covariates(draft: Draft, ask: Questions) -> Answer:
     """Ask whether the network receives what a table tells about each example beside what is to be learned."""
-    data = draft.sections["data"]
-    found = [c for c in draft.raw.examples if re.search(BESIDE, c) and draft.raw.examples[c].nunique() > 1]
-    found = [c for c in found if c != data.get("group")]
-    if not found or "covariates" not in _settings_of(data):
-        return False
+    data, examples = draft.sections["data"], draft.raw.examples
+    found = [c for c in examples if re.search(BESIDE, c) and examples[c].nunique() > 1 and c != data.get("group")]
     names = ", ".join(found)
     options = {"no": "it sees the example alone", "yes": "beware of what gives the answer away, such as a hospital"}
-    if ask.choose(f"Does the network also receive {names} of each example?", options) == "no":
+    if found and ask.choose(f"Does the network also receive {names} of each example?", options) == "yes":
+        return found, ""
+    if found:
         draft.notes["data.table"] = f"with covariates: [{names}] the network would also receive these columns"
-        return False
-    data["covariates"] = found
-    return True
+    return None
 
 
-def _groups(draft: Draft, ask: Questions) -> bool:
+def _groups(draft: Draft, ask: Questions) -> Answer:
     """Group images by a column of the table, or by their names, such as slide3_tile2."""
     data, examples = draft.sections["data"], draft.raw.examples
-    if "group" not in _settings_of(data) or not examples["group"].is_unique:
-        return False
     columns = [c for c in examples if re.search(GROUPS, c) and 1 < examples[c].nunique() < len(examples)]
     pieces = of_examples(examples)
-    if columns and "table" in data:
-        options = {c: plural(examples[c].nunique(), "different value") for c in columns} | {
-            "none": "all are independent"
-        }
-        chosen = ask.choose("Which column names units that belong together, such as patients?", options)
-        draft.notes["data.group"] = "column that a split never cuts"
-    elif pieces and "table" not in data:
+    if not examples["group"].is_unique or not (columns if "table" in data else pieces):
+        return None
+    if pieces and "table" not in data:
         noted = f"Names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
-        options = {pieces.pattern: "keep pieces of one together", "none": "all are independent"}
-        chosen = ask.choose(f"{noted}. What must a split not cut?", options)
-        draft.notes["data.group"] = f"part of the name that a split never cuts. {noted}"
+        question, note = f"{noted}. What must a split not cut?", f"part of the name that a split never cuts. {noted}"
+        options = {pieces.pattern: "keep pieces of one together"}
     else:
-        return False
-    if chosen != "none":
-        data["group"] = chosen
-    return chosen != "none"
+        question = "Which column names units that belong together, such as patients?"
+        note = "column that a split never cuts"
+        options = {column: plural(examples[column].nunique(), "different value") for column in columns}
+    chosen = ask.choose(question, options | {"none": "all are independent"})
+    return (chosen, note) if chosen != "none" else None
 
 
-def _spacing(draft: Draft, ask: Questions) -> bool:
+def _spacing(draft: Draft, ask: Questions) -> Answer:
     facts = draft.raw.facts
-    if "spacing" not in _settings_of(draft.sections["data"]) or facts.spacing:
-        return False
+    if facts.spacing:
+        return None
     sides = ["depth, ", ""][facts.spatial_dims == 2] + "height, width"
     given = ask.numbers(f"Size of a pixel in um ({sides}), not stated in the files", facts.spatial_dims)
-    if given:
-        draft.sections["data"]["spacing"] = given
-        draft.notes["data.spacing"] = f"um ({sides}) of a pixel"
-    else:
+    if not given:
         example = ", ".join(["0.5"] * facts.spatial_dims)
         draft.notes["data"] = f"size of a pixel unknown; if you know it, add spacing: [{example}]  (um: {sides})"
-    return bool(given)
+    return (given, f"um ({sides}) of a pixel") if given else None
+
+
+# What is asked or decided, in this order: by a setting of the data reader, unless the proposal contains it.
+QUESTIONS = {
+    "block": _blocks,
+    "flank": _flank,
+    "negatives": _negatives,
+    "group": _groups,
+    "spacing": _spacing,
+    "covariates": _covariates,
+}
 
 
 def _split(draft: Draft, ask: Questions) -> None:
@@ -231,7 +218,13 @@ def _split(draft: Draft, ask: Questions) -> None:
         draft.checks.add("split", "note", "examples have their splits already", len(examples))
         divide(draft.raw, examples.copy(), Split(), 1, Checks())
         return
-    unit = _unit(draft)
+    unit, data = _unit(draft), draft.sections["data"]
+    if number < len(SPLITS) and "block" in data:
+        raise InputError(
+            f"overlapping windows of {data['window']} bp form {plural(number, 'group')}, too few for training, "
+            "validation and test",
+            "give peaks of more of the genome, fewer peaks, or write an experiment with a smaller data.window",
+        )
     if number < len(SPLITS):
         raise InputError(
             f"{plural(number, unit)}, too few for training, validation and test",

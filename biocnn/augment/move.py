@@ -47,6 +47,10 @@ class Move:
         """
         return self.maps(values, "bilinear")
 
+    def known(self, mask: Tensor) -> Tensor:
+        """Move a mask of known pixels, shape (N, 1, *spatial), bool; what lies beyond the border is not known."""
+        return self.maps(mask, "nearest")
+
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points from the source to the result.
 
@@ -156,9 +160,16 @@ class Warp(Move):
 
     def maps(self, values: Tensor, mode: Mode) -> Tensor:
         """Move values as for ``Move``; maps may be finer than the images, e.g. twice as many pixels along each axis."""
-        before = self.some.take(values).float()
         grid = self.grid if values.shape[2:] == self.sizes else self._grid(values.shape[2:])
-        after = grid_sample(before, grid, mode=mode, padding_mode="reflection", align_corners=False)
+        return self._sample(values, grid, mode, "reflection")
+
+    def known(self, mask: Tensor) -> Tensor:
+        """Move a mask as for ``Move``."""
+        return self._sample(mask, self.grid, "nearest", "zeros")
+
+    def _sample(self, values: Tensor, grid: Tensor, mode: Mode, beyond: str) -> Tensor:
+        before = self.some.take(values).float()
+        after = grid_sample(before, grid, mode=mode, padding_mode=beyond, align_corners=False)
         return self.some.put(values, after.to(values.dtype))
 
     def _grid(self, sizes: Sequence[int]) -> Tensor:
@@ -217,6 +228,10 @@ class InPlane(Move):
         """Move densities as for ``Move``."""
         return self.move.densities(values.flatten(1, 2)).view(values.shape)
 
+    def known(self, mask: Tensor) -> Tensor:
+        """Move a mask as for ``Move``."""
+        return self.move.known(mask.flatten(1, 2)).view(mask.shape)
+
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points as for ``Move``."""
         return torch.cat([points[:, :1], self.move.points(points[:, 1:], example)], 1)
@@ -239,6 +254,12 @@ class Moves(Move):
         for move in self.moves:
             values = move.densities(values)
         return values
+
+    def known(self, mask: Tensor) -> Tensor:
+        """Move a mask as for ``Move``."""
+        for move in self.moves:
+            mask = move.known(mask)
+        return mask
 
     def points(self, points: Tensor, example: Tensor) -> Tensor:
         """Move points as for ``Move``."""

@@ -1,10 +1,10 @@
 """Boxes around objects."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from biocnn.config.registry import suited
 from biocnn.core.errors import InputError
-from biocnn.tasks.target import PARTIAL, Boxes
+from biocnn.tasks.target import PARTIAL, VISIBLE, Boxes
 from biocnn.tasks.task import Score, Task
 
 if TYPE_CHECKING:
@@ -16,16 +16,12 @@ if TYPE_CHECKING:
 
     from biocnn.config.schema import Chosen
     from biocnn.losses import Loss
+    from biocnn.tasks.facts import Facts
 
 
+AT_BORDER = 2  # pixels from the border of an image within which boxes count as cut by it
+ENOUGH, SHARES = 20, (VISIBLE, 0.75)  # least number of such boxes, and range of the visible share estimated from them
 USELESS = 0.2  # F1 on the validation split below which a class is remarked on
-
-
-class _Found(NamedTuple):
-    """Number of boxes of each class in an image, (K,), and the diameter of each, in pixels."""
-
-    counts: "np.ndarray"
-    diameters: "np.ndarray"
 
 
 class FindBoxes(Task):
@@ -53,16 +49,15 @@ class FindBoxes(Task):
     left_out = ("ap75", "ar", "count_bias")
     family = "boxes"
 
-    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> _Found:
-        """Count the boxes of each class; the diameter of a box is the square root of height times width."""
-        import numpy as np
+    def __init__(self, facts: "Facts") -> None:
+        super().__init__(facts)
+        self.target = Boxes(facts.objects.visible or VISIBLE)
 
-        dims = self.facts.spatial_dims
-        known = truth[truth[:, 0] != PARTIAL]
-        counts = np.bincount(known[:, 0].astype(int), minlength=len(self.outputs))
-        return _Found(counts, (known[:, -dims:] - known[:, 1 : 1 + dims]).prod(axis=1) ** (1 / dims))
+    def remember(self, truth: "np.ndarray", stored: "np.ndarray") -> "np.ndarray":
+        """Return the boxes of a known class."""
+        return truth[truth[:, 0] != PARTIAL]
 
-    def check_split(self, found: dict[str, list[_Found]]) -> "Iterator[tuple[str, str]]":
+    def check_split(self, found: "dict[str, list[np.ndarray]]") -> "Iterator[tuple[str, str]]":
         """Refuse classes that cannot be learned and splits without boxes; note classes that are not evaluated."""
         for split, number in self._numbers(found).items():
             missing = [name for name, n in zip(self.outputs, number, strict=True) if not n]
@@ -74,29 +69,40 @@ class FindBoxes(Task):
             for name in missing:
                 yield f"the {split} split has no box of a class: excluded from its metrics", name
 
-    def measure(self, found: dict[str, list[_Found]]) -> dict[str, Any]:
-        """Count the boxes of each class, and measure their sizes in the training split."""
-        from biocnn.tasks.objects import measure_objects
+    def measure(self, found: "dict[str, list[np.ndarray]]") -> dict[str, Any]:
+        """Count the boxes of each class, and measure those of the training split.
 
-        diameters = [one.diameters for one in found["train"]]
-        return {"n_positive": self._numbers(found), "objects": measure_objects(diameters)}
-
-    def columns(self, found: list[_Found]) -> "dict[str, np.ndarray]":
-        """Return the number of boxes of each class."""
+        The diameter of a box is the square root of height times width, in volumes the cube root.
+        """
         import numpy as np
 
-        return {f"y_{k}": column for k, column in enumerate(np.stack([one.counts for one in found]).T)}
+        from biocnn.tasks.objects import measure_objects
+
+        dims = self.facts.spatial_dims
+        sides = [boxes[:, 1 + dims :] - boxes[:, 1 : 1 + dims] for boxes in found["train"]]
+        objects = measure_objects([one.prod(axis=1) ** (1 / dims) for one in sides])
+        visible = least_visible(np.concatenate(found["train"]), dims) if objects.number else None
+        return {"n_positive": self._numbers(found), "objects": objects.model_copy(update={"visible": visible})}
+
+    def columns(self, found: "list[np.ndarray]") -> "dict[str, np.ndarray]":
+        """Return the number of boxes of each class."""
+        return {f"y_{k}": column for k, column in enumerate(self._counts(found).T)}
 
     def counts(self, y: "np.ndarray") -> dict[str, str]:
         """Count the boxes of each class."""
         return {name: f"{int(column.sum()):,}" for name, column in zip(self.outputs, y.T, strict=True)}
 
-    @staticmethod
-    def _numbers(found: dict[str, list[_Found]]) -> dict[str, list[int]]:
+    def _numbers(self, found: "dict[str, list[np.ndarray]]") -> dict[str, list[int]]:
         """Return the number of boxes of each class in each split."""
+        return {split: self._counts(images).sum(axis=0).tolist() for split, images in found.items()}
+
+    def _counts(self, found: "list[np.ndarray]") -> "np.ndarray":
+        """Return the number of boxes of each class in each image, (N, K)."""
         import numpy as np
 
-        return {split: np.sum([one.counts for one in images], axis=0).tolist() for split, images in found.items()}
+        classes = len(self.outputs)
+        counts = [np.bincount(boxes[:, 0].astype(int), minlength=classes) for boxes in found]
+        return np.array(counts, int).reshape(-1, classes)
 
     def make_loss(self, section: "Chosen | None", class_weights: str, device: "torch.device") -> "Loss":
         """Refuse a network without a loss of its own."""
@@ -174,6 +180,37 @@ class FindBoxes(Task):
 
     def postprocess_at(self, postprocess: dict[str, Any], zoom: "Sequence[float]") -> dict[str, Any]:
         return postprocess
+
+
+def least_visible(boxes: "np.ndarray", dims: int) -> float | None:
+    """Estimate the share of an object within the image from which on annotators draw its box.
+
+    It is the 5th percentile, over boxes at the first row or column, of their side across the border in multiples of
+    the median side of whole boxes of their class, within ``SHARES``.
+
+    Parameters
+    ----------
+    boxes
+        Boxes of known classes of many images, in rows of the target (M, 1 + 2 dims).
+    dims
+        Number of spatial dimensions.
+
+    Returns
+    -------
+    share
+        None with fewer than ``ENOUGH`` boxes at the border.
+    """
+    import numpy as np
+
+    shares = []
+    for label in np.unique(boxes[:, 0]):
+        start, stop = np.split(boxes[boxes[:, 0] == label, 1:], [dims], axis=1)
+        cut = start < AT_BORDER
+        if (whole := ~cut.any(axis=1)).any():
+            once = cut & (cut.sum(axis=1) == 1)[:, None]
+            shares.append(((stop - start) / np.median((stop - start)[whole], axis=0))[once])
+    every = np.concatenate(shares) if shares else np.zeros(0)
+    return float(np.percentile(every, 5).clip(*SHARES).round(2)) if len(every) >= ENOUGH else None
 
 
 class _BoxScore(Score):

@@ -96,10 +96,14 @@ class Sizes(Frozen):
 
 
 class Objects(Frozen):
-    """Number of objects, and percentiles ("5", "50", "95") of their diameters in pixels."""
+    """Number of objects, and percentiles ("5", "50", "95") of their diameters in pixels.
+
+    ``visible`` is the share of an object within the image from which on it has a box; None: not known.
+    """
 
     number: Count = 0
     diameter: dict[str, float] = {}
+    visible: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class ValueStats(Frozen):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from biocnn.io.stored_image import Slices
 
 PARTIAL = -1  # label of a box that is mostly outside the patch
+VISIBLE = 0.25  # least share of a box in the patch for it to be an object, unless it was measured
 
 Missing = Sequence[tuple[int, int]]  # pixels to pad before and after a window along each axis, for smaller images
 
@@ -33,6 +34,9 @@ class Target:
         Whether values are per pixel, so that they change with its size.
     spatial
         Whether the target has spatial axes, and is cropped and moved with the image.
+    mirrored
+        Whether images of patches are mirrored beyond their border. Otherwise the last pixels are repeated, and what
+        augmentation moves into view is 0, as for convolutions.
     dtype
         dtype of the stored values.
     settings
@@ -43,6 +47,7 @@ class Target:
     labelled: bool = False
     summed: bool = False
     spatial: bool
+    mirrored: bool = True
     dtype: str
     settings: tuple[str, ...] = ()
 
@@ -175,7 +180,7 @@ class Boxes(Target):
     ``image[2:4, 5:9]``. A batch is one tensor of all rows, each preceded by the index of its example.
 
     Boxes are cropped to the patch. A box of which too little remains is neither an object nor background: it is kept
-    with label -1. A box outside the patch is removed.
+    with label -1. A box outside the patch is removed. Mirror images of objects would have no box, so there are none.
 
     Parameters
     ----------
@@ -183,10 +188,10 @@ class Boxes(Target):
         Smallest share of a box's area (volume) that must remain for it to keep its label.
     """
 
-    kind, spatial, dtype = "boxes", True, "float32"
+    kind, spatial, mirrored, dtype = "boxes", True, False, "float32"
     settings = ("train.patch",)
 
-    def __init__(self, visible: float = 0.25) -> None:
+    def __init__(self, visible: float = VISIBLE) -> None:
         self.visible = visible
 
     def crop(self, truth: "np.ndarray", window: "Slices", missing: Missing) -> "np.ndarray":

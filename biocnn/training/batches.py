@@ -300,6 +300,8 @@ class ImageBatches:
         if index is not None:
             x, move = augmented(self.augment, x, self.draws, index)
             y = self.target.warp(y, move, x.shape[2:])
+            if not self.target.mirrored:
+                x = x * move.known(torch.ones_like(x[:, :1], dtype=torch.bool))
             if self.hidden is not None:
                 x, y = hide_pixels(x, self.hidden[index])
         return x.contiguous(memory_format=LAST[x.ndim]), y

@@ -43,7 +43,7 @@ class Cutter(Indexed):
         return to_tensor(np.stack(x)), self.target.collate(y)
 
     def _cut(self, row: int, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cut one patch; a smaller image lies at a random position in it, with mirrored margins.
+        """Cut one patch; a smaller image lies at a random position in it, with margins as the target has them.
 
         With margins always at the same end, a network could recognise how an image was flipped afterwards.
         """
@@ -54,7 +54,8 @@ class Cutter(Indexed):
             missing.append((first, p - n - first) if n < p else (0, 0))
         finer = [slice(self.upscale * side.start, self.upscale * side.stop) for side in window]
         beyond = [(self.upscale * before, self.upscale * after) for before, after in missing]
-        return cut(x, window, missing, mode="symmetric"), self.target.crop(self.y[row], finer, beyond)
+        mode = "symmetric" if self.target.mirrored else "edge"
+        return cut(x, window, missing, mode=mode), self.target.crop(self.y[row], finer, beyond)
 
 
 class PatchLoader:

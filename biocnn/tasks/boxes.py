@@ -210,7 +210,7 @@ def least_visible(boxes: "np.ndarray", dims: int) -> float | None:
             once = cut & (cut.sum(axis=1) == 1)[:, None]
             shares.append(((stop - start) / np.median((stop - start)[whole], axis=0))[once])
     every = np.concatenate(shares) if shares else np.zeros(0)
-    return float(np.percentile(every, 5).clip(*SHARES).round(2)) if len(every) >= ENOUGH else None
+    return round(float(np.percentile(every, 5).clip(*SHARES)), 2) if len(every) >= ENOUGH else None
 
 
 class _BoxScore(Score):

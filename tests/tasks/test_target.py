@@ -72,12 +72,28 @@ def check_points(move: Move, found: torch.Tensor, dims: int) -> None:
     assert seen > 200
 
 
+def check_known(move: Move, dims: int) -> None:
+    """Check that pixels are known where points of the source lie in the result, and nowhere beyond its border."""
+    sizes = torch.tensor(SIZES[dims])
+    known = move.known(torch.ones(N, 1, *SIZES[dims], dtype=torch.bool))
+    assert known.dtype == torch.bool
+    points, example = scattered(dims)
+    outside = points + 1.2 * sizes * torch.where(points < sizes / 2, -1, 1) * torch.eye(dims)[example % dims]
+    for source, wanted in ((points, True), (outside, False)):
+        places = move.points(source, example)
+        clear = inside(source.numpy(), SIZES[dims]) | (not wanted)
+        kept = inside(places.numpy(), SIZES[dims]) & clear
+        at = places[kept].long()
+        assert (known[example[kept], 0, *at.unbind(1)] == wanted).all()
+
+
 @EVERY
 def test_points_follow_the_image(dims: int, function, settings: dict) -> None:
     x = coordinates(SIZES[dims])
     found, move = function(x, uniform(N), **settings)
     assert not found.equal(x)
     check_points(move, found, dims)
+    check_known(move, dims)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -89,6 +105,7 @@ def test_several_moves_are_combined(dims: int) -> None:
         x, move = function(x, uniform(N, seed=i), **settings)
         moves.append(move)
     check_points(Moves(moves), x, dims)
+    check_known(Moves(moves), dims)
     assert Moves(moves).maps(coordinates(SIZES[dims]), "bilinear").equal(x)
 
 
@@ -190,6 +207,7 @@ def test_changes_of_values_move_nothing_and_copy_nothing() -> None:
     assert ClassMap().warp(y, move, SIZES[2]) is y
     assert Moves([STAY, move]).maps(y) is y
     assert Boxes().warp(rows, move, SIZES[2]).equal(rows)
+    assert move.known(y == 0).equal(y == 0)
 
 
 @pytest.mark.parametrize("dims", [2, 3])

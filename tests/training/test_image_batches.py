@@ -123,6 +123,31 @@ def test_boxes_and_vectors_are_batched_with_their_patches(workers: int, tmp_path
             assert seen[i].tolist() == [i, batches.image[i], *pixels.amin(0), *(pixels.amax(0) + 1)]
 
 
+def test_every_object_of_a_patch_has_a_box(tmp_path) -> None:
+    """Neither margins of small images nor what augmentation moves into view show mirror images, which have no box."""
+    raw, square = images(6), np.zeros((40, 40), np.uint8)
+    square[30:36, 4:10] = 1
+    raw.x, raw.y = (lambda row: np.where(square, 1000, 100)[None].astype(np.uint16)), (lambda row: square)
+    dataset = stored(raw, tmp_path)
+    Boxes().write([np.array([[0, 30, 4, 36, 10]], np.float32)] * 6, tmp_path)
+    dataset.task = copy(dataset.task)
+    dataset.task.target, dataset.y = Boxes(), Boxes().open(tmp_path)
+    batches = make(dataset, np.arange(6), CPU, chosen({"name": "affine", "scale": 2.0}), [48, 48])
+    blank, seen = 0, 0
+    for index in epoch(batches, size=20, steps=2):
+        x, boxes = batches.get(index)
+        for i, image in enumerate(x[:, 0]):
+            blank += int((image == 0).sum())
+            pixels = torch.nonzero(image > 0.7) + 0.5
+            inside = torch.zeros(len(pixels), dtype=torch.bool)
+            for row in boxes[boxes[:, 0] == i]:
+                inside |= ((pixels > row[2:4] - 2) & (pixels < row[4:] + 2)).all(1)
+            assert inside.all()
+            seen += len(pixels)
+    assert seen > 500
+    assert blank > 5000
+
+
 def volumes(n: int) -> Raw:
     """Return bright boxes in dark volumes."""
     raw = images(n)

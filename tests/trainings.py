@@ -48,10 +48,7 @@ AUGMENT = {
     "image": chosen("flip", {"name": "noise", "sd": 0.05}),
 }
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(
-    # The first optimizer of a process imports torch._dynamo.
-    ["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "tests.warm", "torch._dynamo"]
-)
+SERVER.set_forkserver_preload(["biocnn.training.runs", "biocnn.workflow.steps", "sklearn.metrics", "tests.warm"])
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sequences": {
@@ -109,7 +106,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "data": {"name": "LabelledImages", "table": "none"},
         "augment": ["flip", "rotate90", "intensity", "noise"],
         "model": {"name": "ResNet", "channels": [4, 4, 4, 4]},
-        "train": {"epochs": 3, "batch_size": 4, "threads": 1, "save_minutes": 0},
+        "train": {"epochs": 2, "batch_size": 4, "threads": 1, "save_minutes": 0},
     },
 }
 SETTINGS["accompanied"] = SETTINGS["labelled"] | {"model": {"name": "LeNet5"}}

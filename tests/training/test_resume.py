@@ -1,58 +1,71 @@
 """A training that is killed or asked to stop resumes and ends with the same bits as an uninterrupted one."""
 
 import hashlib
+import logging
 import os
 import random
 import signal
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from trainings import Run, is_intact, resumed, same_weights, stopped, trained, wait_until
+from trainings import SETTINGS, Run, is_intact, resumed, same_weights, stopped, trained, wait_until
 
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
 from biocnn.training.metadata import read_metadata
+from biocnn.training.optimizer import AdamW
 from biocnn.training.state import STOP, StateFolder, clear
+from biocnn.workflow import cli
+
+STEPS = 13  # within the second epoch of every training
+LATER = [kind for kind in SETTINGS if kind not in ("sequences", "images")]
 
 
-@pytest.fixture(scope="module", params=["sequences", "images"])
-def uninterrupted_run(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, str, str]:
+@pytest.fixture(scope="module")
+def uninterrupted_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """Return a folder with a data set, its kind, and the hash of the model of an uninterrupted training."""
-    folder = tmp_path_factory.mktemp(request.param)
-    return folder, request.param, Run(folder, request.param, "whole").finish()
+    folder, kind = tmp_path_factory.mktemp("resume"), "sequences"
+    return folder, kind, Run(folder, kind, "whole").finish()
 
 
-@pytest.mark.parametrize("number", [4, pytest.param(10, marks=pytest.mark.slow)])
-def test_kills_at_any_moment_change_no_bit(number: int, uninterrupted_run: tuple[Path, str, str]) -> None:
-    folder, kind, wanted = uninterrupted_run
-    assert finish_despite_kills(Run(folder, kind, f"killed{number}"), number, random.Random(kind)) == wanted
-
-
-OTHERS = [
-    ("labelled", 3),
-    ("bagged", 1),
-    ("boxed", 2),
-    ("valued", 2),
-    ("accompanied", 1),
-    ("pairs", 1),
-    ("blind", 1),
-    ("finer", 1),
-    ("counted", 1),
-    ("profiled", 1),
-    ("several", 1),
-    pytest.param("typed", 1, marks=pytest.mark.slow),
-]
-
-
-@pytest.mark.parametrize(("kind", "number"), OTHERS)
-def test_kills_of_other_trainings_change_no_bit(kind: str, number: int, tmp_path: Path) -> None:
-    """Kills during trainings on whole images, on objects with classes, of images from images, or with an own loss."""
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        ("sequences", 3),
+        ("images", 3),
+        *(pytest.param(kind, 10, marks=pytest.mark.slow) for kind in ("sequences", "images")),
+        *(pytest.param(kind, 1, marks=pytest.mark.slow) for kind in LATER),
+    ],
+)
+def test_kills_at_any_moment_change_no_bit(kind: str, number: int, tmp_path: Path) -> None:
     wanted = Run(tmp_path, kind, "whole").finish()
-    assert finish_despite_kills(Run(tmp_path, kind, "killed"), number, random.Random(1)) == wanted
+    assert finish_despite_kills(Run(tmp_path, kind, "killed"), number, random.Random(kind)) == wanted
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_a_stop_between_two_steps_changes_no_bit(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each kind of training, in this process."""
+    caplog.set_level(logging.INFO)
+    steps = count(1)
+
+    def step(optimizer: AdamW, plain: Callable[[AdamW], None] = AdamW.step) -> None:
+        plain(optimizer)
+        if next(steps) == STEPS:
+            signal.raise_signal(signal.SIGTERM)
+
+    whole, run = (Run(tmp_path, kind, name, save_minutes=10) for name in ("whole", "stopped"))
+    assert cli.main(whole.arguments()) == 0
+    monkeypatch.setattr(AdamW, "step", step)
+    assert cli.main(run.arguments()) == 75
+    assert cli.main(run.arguments()) == 0
+    assert f"resuming from step {STEPS} of " in caplog.text
+    assert run.model.read_bytes() == whole.model.read_bytes()
 
 
 def finish_despite_kills(run: Run, number: int, moment: random.Random) -> str:
@@ -92,7 +105,7 @@ def test_on_request_it_stops_saves_and_exits_with_75(uninterrupted_run: tuple[Pa
     assert run.log().count("resuming from step") == 2
 
 
-def test_if_stopped_without_a_folder_for_states_it_says_that_nothing_was_saved(
+def test_if_stopped_without_a_folder_for_states_it_reports_that_nothing_was_saved(
     uninterrupted_run: tuple[Path, str, str],
 ) -> None:
     folder, kind, _ = uninterrupted_run
@@ -303,7 +316,7 @@ def test_it_validates_its_last_steps_even_if_stopped_twice(dataset: Dataset, tmp
     assert lines[-1] == f"stopped: {tmp_path / STOP} exists"
 
 
-def test_it_says_so_if_stopped_in_its_last_epoch(dataset: Dataset, tmp_path: Path) -> None:
+def test_a_stop_in_the_last_epoch_is_logged(dataset: Dataset, tmp_path: Path) -> None:
     def watch(number: int, learning: bool) -> None:
         if learning and number == 13:
             (tmp_path / STOP).touch()

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import forked_steps, stand_in
+
 pytestmark = pytest.mark.slurm
 
 
@@ -22,16 +24,16 @@ def test_a_preempted_training_resumes_to_the_same_bits(
     settings["train"] |= {"epochs": 40, "steps_per_epoch": 10, "threads": 1}
     path.write_text(yaml.safe_dump(settings))
     run = Path("results/demo_sequences/runs/fold0-seed1")
-    command = ["snakemake", run / "model.safetensors", "--config", "experiments=[demo_sequences]"]
-    subprocess.run([*command, "--cores", "2"], cwd=project, env=cluster, check=True, timeout=300)
+    target = [str(run / "model.safetensors"), "--config", "experiments=[demo_sequences]"]
+    stand_in.run(project, forked_steps.environment(), *target)
     uninterrupted = (project / run / "model.safetensors").read_bytes()
     shutil.rmtree(project / run)  # with the state, from which a finished training would be restored
 
     # A partition whose jobs are stopped and requeued as soon as a job in another partition needs the machine.
     partition = ["--default-resources", "slurm_partition=scavenge", "--set-resources", "train:mem_mb=2000"]
-    scavenging = ["--workflow-profile", "profiles/slurm", *partition]
+    command = ["snakemake", *target, "--workflow-profile", "profiles/slurm", *partition, *polling]
     with open(project / "run.log", "w") as log:
-        going = subprocess.Popen([*command, *scavenging, *polling], cwd=project, env=cluster, stdout=log, stderr=log)
+        going = subprocess.Popen(command, cwd=project, env=cluster, stdout=log, stderr=log)
         try:
             deadline = time.monotonic() + 240
             while len(list((project / run).glob("state/[!.]*/*.state"))) < 2:

@@ -60,8 +60,8 @@ def growth(sender) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(1)
     model = UNet(2, 1, 1, channels=[32, 64, 128]).to(memory_format=torch.channels_last)
-    x = torch.rand(8, 1, 128, 128).contiguous(memory_format=torch.channels_last)
-    y = (torch.rand(8, 1, 128, 128) > 0.5).to(torch.uint8)
+    x = torch.rand(8, 1, 96, 96).contiguous(memory_format=torch.channels_last)
+    y = (torch.rand(8, 1, 96, 96) > 0.5).to(torch.uint8)
     foretold = memory_bytes(model, dice_bce, x[:2], y[:2], 8, autocast("float32", CPU))
     before = resident_bytes(CPU)
     optimizer, _ = make_optimizer(list(model.parameters()), Train(weight_decay=0.1)), copy_weights(model)
@@ -160,7 +160,7 @@ def test_out_of_memory_names_the_settings_to_lower(settings: dict, remedy: str, 
     assert "Traceback" not in run.log()
 
 
-def test_errors_of_libraries_are_told_apart() -> None:
+def test_errors_of_libraries_are_distinguished() -> None:
     for other in ("no memory is meant", "could not create a primitive descriptor for a convolution"):
         with pytest.raises(RuntimeError, match=other), memory_errors(Train()):
             raise RuntimeError(other)

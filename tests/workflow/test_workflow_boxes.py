@@ -22,7 +22,7 @@ CELLS = {
         "seeds": [1, 2],
     },
     "metrics": {"resamples": 20},
-    "explain": {"examples": 2},
+    "explain": {"examples": 2, "units": 0},
     "apply": {"images": "cells/new"},
 }
 OPTIONS = ("--config", "experiments=[cells.yaml]")

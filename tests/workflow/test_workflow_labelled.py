@@ -16,7 +16,7 @@ CELLS = {
     "model": {"name": "ResNet", "channels": [4, 4, 4, 4]},
     "train": {"epochs": 1, "threads": 1, "seeds": [1, 2]},
     "metrics": {"resamples": 20},
-    "explain": {"examples": 4, "likeness": True},
+    "explain": {"examples": 4, "units": 0, "likeness": True},
     "apply": {"images": "new"},
 }
 OPTIONS = ("--config", "experiments=[cells.yaml]")
@@ -58,7 +58,7 @@ def test_likeness_is_of_the_first_run_and_only_for_the_report(done: Path) -> Non
     assert "the training images whose vectors are nearest" in page
     folder = done.parents[1]
     try:
-        (folder / "cells.yaml").write_text(yaml.safe_dump({**CELLS, "explain": {"examples": 4}}))
+        (folder / "cells.yaml").write_text(yaml.safe_dump({**CELLS, "explain": {"examples": 4, "units": 0}}))
         assert planned(folder, *OPTIONS) == {"report", "summary"}
     finally:
         (folder / "cells.yaml").write_text(yaml.safe_dump(CELLS))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("any machine", deadline=None)  # timing is not part of the tests
+# Timing is not part of the tests; each run draws other examples.
+settings.register_profile("any machine", deadline=None, max_examples=50)
 settings.load_profile("any machine")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it runs in the background
 gc.disable()  # what is imported and collected stays: searching it for garbage takes a fifth of the time of collection
@@ -30,11 +31,19 @@ def any_algorithm() -> None:
     torch.set_deterministic_debug_mode("default")
 
 
-FIRST = ("tests/slurm", "tests/workflow", "tests/training/test_resume.py", "tests/report", "tests/core")
+FIRST = (
+    "tests/slurm/test_preemption.py",
+    "tests/workflow/test_workflow.py",
+    "tests/training/test_resume.py",
+    "tests/workflow",
+    "tests/slurm",
+    "tests/report",
+    "tests/core",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files that take longest first, so that all workers end at about the same time."""
+    """Run the files that take longest first, so that all workers end together; those of SLURM wait, so not at once."""
     items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in FIRST])
 
 

@@ -239,7 +239,7 @@ def accompanied(raw: Raw) -> Raw:
 
 
 def several(n: int = 60, *, seed: int = 0, missing: bool = True) -> Raw:
-    """Return noisy images whose centre tells a class, yes or no, a grade and a number; some of these are unknown."""
+    """Return noisy images whose centre shows a class, yes or no, a grade and a number; some of these are unknown."""
     rng, x, y = np.random.default_rng(seed), [], []
     for row in range(n):
         kind, yes, grade, size = row % 3, row // 3 % 2, row // 2 % 3, rng.uniform(1, 9)

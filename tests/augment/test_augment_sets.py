@@ -166,7 +166,7 @@ def test_distant_planes_are_not_mixed() -> None:
     assert chosen("default", 2, [3.0, 1.0], patch=[16, 16])["affine"].rotate == 0
 
 
-def test_sizes_that_may_tell_whole_images_apart_change_little() -> None:
+def test_sizes_that_may_distinguish_whole_images_change_little() -> None:
     for spacing, whole, most in ((None, True, 1.3), ([1.0, 1.0], False, 1.3), ([1.0, 1.0], True, 1.1)):
         found = {s.name: s for s in resolve_augment("default", facts(2, spacing), [16, 16], whole=whole)}
         affine = found["affine"]

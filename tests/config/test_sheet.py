@@ -66,7 +66,7 @@ def test_whole_sections_are_replaced_before_their_settings(folder: Path) -> None
     assert (rows["a"]["model"]["name"], rows["a"]["model"]["channels"]) == ("DanQ", 4)
 
 
-def test_all_faults_are_told_at_once_with_their_rows(folder: Path) -> None:
+def test_all_faults_are_reported_at_once_with_their_rows(folder: Path) -> None:
     found = faults(
         "name\tdata.positives\ttrain.lr\ttrain.epochz\n"
         "a\tc.bed\tfast\t\n"
@@ -90,7 +90,7 @@ def test_all_faults_are_told_at_once_with_their_rows(folder: Path) -> None:
         assert any(fault.startswith(start) for fault in found), (start, found)
 
 
-def test_a_fault_of_the_base_is_told_once(folder: Path) -> None:
+def test_a_fault_of_the_base_is_reported_once(folder: Path) -> None:
     (folder / "sheet.yaml").write_text(yaml.safe_dump(BASE | {"train": {"epochs": "ten"}}))
     (fault,) = faults("name\tdata.positives\na\ta.bed\nb\tb.bed\n")
     assert fault.startswith("sheet.tsv lines 2 (a), 3 (b): sheet.yaml: train.epochs: must be")

@@ -51,7 +51,7 @@ SETTINGS = {
 
 
 def by_torchrun(step: list[str], folder: Path) -> str:
-    """Run a step in two processes that torchrun starts; what they logged."""
+    """Run a step in two processes that torchrun starts, and return their log."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "biocnn.workflow.cli"]
     run = subprocess.run([sys.executable, *launch, *step], capture_output=True, text=True, timeout=240, cwd=folder)
     assert run.returncode == 0, run.stderr
@@ -64,7 +64,7 @@ def as_torchrun_does(rank: int, port: int) -> None:
 
 
 def by_hand(step: list[str], folder: Path) -> str:
-    """The same in two forked processes, which need not import torch."""
+    """Do the same in two forked processes, which need not import torch."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -80,7 +80,7 @@ def by_hand(step: list[str], folder: Path) -> str:
 
 
 def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | None) -> tuple:
-    """Train in this process, or in others: history, network, and what the others logged."""
+    """Train in this process or in others; return history, network, and the log of the others."""
     (folder / "none").touch()
     if not (folder / "dataset").exists():
         stored(RAW[kind](), folder)
@@ -104,7 +104,8 @@ def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | 
 @pytest.mark.parametrize(
     ("kind", "launch"),
     [
-        ("sequences", by_torchrun),
+        pytest.param("sequences", by_torchrun, marks=pytest.mark.slow),
+        ("sequences", by_hand),
         ("images", by_hand),
         ("labelled", by_hand),
         pytest.param("boxed", by_hand, marks=pytest.mark.slow),

@@ -1,4 +1,4 @@
-"""The log says how far a long step is."""
+"""The log shows how far a long step is."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_lines_are_apart_and_tell_the_rest(clock, caplog):
+def test_lines_are_apart_and_show_what_is_left(clock, caplog):
     caplog.set_level("INFO", "biocnn")
     progress = Progress("bases", 4000)
     for _ in range(4):
@@ -21,7 +21,7 @@ def test_lines_are_apart_and_tell_the_rest(clock, caplog):
     assert caplog.messages == ["50% of 4,000 bases, 12 s left", "100% of 4,000 bases, 0 s left"]
 
 
-def test_without_a_total_only_what_is_done_is_told(clock, caplog):
+def test_without_a_total_only_what_is_done_is_shown(clock, caplog):
     caplog.set_level("INFO", "biocnn")
     progress = Progress("alleles", seconds=1)
     progress.add(5)

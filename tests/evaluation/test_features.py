@@ -102,7 +102,7 @@ def test_likeness_is_that_of_test_images_and_of_intensities(shades: Dataset, res
     assert "accuracy_1_shot" in again.index
 
 
-def test_larger_images_are_seen_at_their_centre_and_the_log_says_so(resnet: Model, tmp_path: Path) -> None:
+def test_larger_images_are_seen_at_their_centre_which_is_logged(resnet: Model, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     data = stored(labelled(12, sizes=[(40, 44)]), tmp_path)
     lines = [*write_features(resnet, data.folder, tmp_path / "out")]

@@ -111,7 +111,7 @@ def test_of_many_pixels_only_some_images_are_used(tmp_path: Path, monkeypatch: p
 
 
 def test_each_image_is_scaled_as_for_the_network(tmp_path: Path) -> None:
-    """If each image is scaled by its own range, its exposure tells nothing."""
+    """If each image is scaled by its own range, its exposure carries no information."""
     rng = np.random.default_rng(2)
     x = [(rng.integers(0, 100, (1, 16, 16)) * (1 + 9 * (i % 2))).astype(np.uint16) for i in range(80)]
     facts = image_facts(task="multiclass", outputs=["short", "long"])
@@ -153,7 +153,7 @@ def test_images_with_masks_have_none(tmp_path: Path) -> None:
 
 
 def test_baselines_receive_covariates_and_one_receives_nothing_else(tmp_path: Path) -> None:
-    """Labels depend on the dose alone; the weights of its column tell so in every baseline."""
+    """Labels depend on the dose alone; the weights of its column show this in every baseline."""
     raw = accompanied(labelled(60, classes=("low", "high")))
     high = (raw.examples["covariate_dose"].fillna(0) > 30).to_numpy().astype(int)
     dataset = stored(replace(raw, y=np.eye(2, dtype=np.float32)[high]), tmp_path)

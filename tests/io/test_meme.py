@@ -43,7 +43,7 @@ def test_rna_and_background_are_written(tmp_path: Path) -> None:
     assert list(read_meme(path)) == ["a"]
 
 
-def test_a_file_without_motifs_says_so(tmp_path: Path) -> None:
+def test_a_file_without_motifs_is_named(tmp_path: Path) -> None:
     write_meme(tmp_path / "none.meme", [])
     with pytest.raises(InputError, match="no motifs"):
         read_meme(tmp_path / "none.meme")

@@ -44,7 +44,7 @@ def monai(name: str, **settings):
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("smooth", [1.0, 1e-5])
-def test_dice_is_monai_s(dims: int, smooth: float) -> None:
+def test_dice_is_that_of_monai(dims: int, smooth: float) -> None:
     settings = {"batch": True, "smooth_nr": smooth, "smooth_dr": smooth}
     logits, target = example("dice_bce", dims)
     theirs = monai("DiceLoss", sigmoid=True, **settings)(logits, target.float())
@@ -91,7 +91,7 @@ def test_cross_entropy_equals_torch_with_ignored_pixels_too(weights: list[float]
     torch.testing.assert_close(losses.cross_entropy(logits, target, weights), wanted)
 
 
-def test_mse_is_torch_s() -> None:
+def test_mse_is_that_of_torch() -> None:
     logits, target = random(6, 2), random(6, 2, seed=2)
     torch.testing.assert_close(losses.mse(logits, target), F.mse_loss(logits, target))
 

@@ -1,4 +1,4 @@
-"""CentreNet: what the loss wants, what is decoded, and that it learns."""
+"""CentreNet: the terms of its loss, how boxes are decoded, and that it learns."""
 
 from math import log
 

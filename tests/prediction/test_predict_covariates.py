@@ -146,7 +146,7 @@ def test_every_output_has_a_loss_by_shuffling(trained: tuple[Dataset, Model]) ->
 
 
 def test_shuffling_a_covariate_that_matters_loses_the_metric(tmp_path: Path) -> None:
-    """The class depends on the dose, and so does the only weight of the network; the cells tell nothing."""
+    """The class depends on the dose, and so does the only weight of the network; the cells carry no information."""
     raw = accompanied(labelled(48, classes=("low", "high")))
     high = (raw.examples["covariate_dose"].fillna(0) > 30).to_numpy().astype(int)
     dataset = stored(replace(raw, y=np.eye(2, dtype=np.float32)[high]), tmp_path)

@@ -173,7 +173,7 @@ def test_a_baseline_without_one_metric_keeps_its_line_in_all_panels():
     assert apart.title.get_window_extent().x1 <= figure.bbox.width
 
 
-def test_the_chapter_compares_and_the_headline_says_so(page):
+def test_the_chapter_compares_and_the_headline_states_it(page):
     folder, task, text = page
     assert '<section id="audit">' in text
     assert (folder / "figures" / "audit.png").stat().st_size > 1_000

@@ -134,7 +134,7 @@ def test_confusion_and_sizes_by_hand() -> None:
     assert hits.tolist() == [True, False, False]
 
 
-def test_boxes_have_the_colour_of_what_became_of_them() -> None:
+def test_boxes_have_the_colour_of_their_fate() -> None:
     figure = Figure()
     column = figure.subplots(2)
     BoxPanels(["a", "b"]).draw(column, Example(np.zeros((1, 96, 96), np.uint8), TRUTH, DECIDED))

@@ -1,4 +1,4 @@
-"""The report tells values of covariates, differences between splits, and what is lost by shuffling each."""
+"""The report shows values of covariates, differences between splits, and what is lost by shuffling each."""
 
 from dataclasses import replace
 from pathlib import Path

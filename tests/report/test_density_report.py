@@ -1,4 +1,4 @@
-"""The report on counts says in words what the numbers say; points and densities are drawn where they are."""
+"""The report on counts states in words what the numbers show; points and densities are drawn where they are."""
 
 import numpy as np
 import pandas as pd

@@ -37,7 +37,7 @@ def test_motifs_that_were_compared_with_nothing_are_reported(tmp_path):
 
 
 @undrawn()
-def test_without_motifs_the_report_says_so(tmp_path):
+def test_the_absence_of_motifs_is_stated(tmp_path):
     folder = tmp_path / "few"
     settings = write_sequences(folder)
     for path in (folder / "explain").glob("*matches.tsv"):

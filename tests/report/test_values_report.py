@@ -67,7 +67,7 @@ def test_numbers_are_shown_with_intervals_errors_and_baselines(folder: Path) -> 
     assert verdict(Results(folder / "numbers")).startswith("Test R² = "), "better than all baselines"
 
 
-def test_a_network_that_is_no_better_than_brightness_says_so_first(tmp_path: Path) -> None:
+def test_a_report_begins_with_a_network_that_is_no_better_than_brightness(tmp_path: Path) -> None:
     of_values(tmp_path / "numbers", noise=4)
     first = verdict(Results(tmp_path / "numbers"))
     assert first.startswith("The network does not outperform a l"), first

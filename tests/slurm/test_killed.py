@@ -1,4 +1,4 @@
-"""Snakemake is killed while its jobs go on in SLURM. Steps are a stand-in."""
+"""Snakemake is killed while its jobs continue in SLURM. Steps are a stand-in."""
 
 import re
 import signal

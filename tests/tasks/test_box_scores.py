@@ -49,7 +49,7 @@ def test_the_task_tunes_thresholds_and_decides_with_calibrated_scores() -> None:
 
 
 def test_each_class_is_calibrated_on_its_own() -> None:
-    """One class is right as often as its scores say, the other always: its low scores rise."""
+    """One class is right as often as its scores state, the other always: its low scores rise."""
     rng = np.random.default_rng(2)
     found, truth = [], []
     for _ in range(200):
@@ -65,7 +65,7 @@ def test_each_class_is_calibrated_on_its_own() -> None:
         assert one.score.mean() == pytest.approx(one.true[0].mean(), abs=0.02)
 
 
-def test_a_class_without_a_useful_threshold_is_remarked_on() -> None:
+def test_a_class_without_a_useful_threshold_is_noted() -> None:
     """One class is found, of another all boxes are elsewhere, one has only a tenth of its boxes found."""
     truth = [np.float32([[k, 20 * i, 20 * k, 20 * i + 9, 20 * k + 9] for k in range(3) for i in range(20)])]
     shift = np.repeat([0, 100, 100], 20)

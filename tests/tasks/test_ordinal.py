@@ -95,4 +95,4 @@ def test_a_network_learns_grades_and_baselines_are_compared(tmp_path: Path) -> N
     assert model.task.describe(p[None])["grade"] in dataset.facts.outputs
     found = of_images(dataset, settings)
     assert found.probability.shape[1:] == (2, 3)
-    assert found.table["quadratic_kappa"].iloc[0] > 0.9, "brightness tells the grade"
+    assert found.table["quadratic_kappa"].iloc[0] > 0.9, "brightness shows the grade"

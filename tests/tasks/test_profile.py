@@ -82,7 +82,7 @@ def test_both_strands_of_a_sequence_have_swapped_maps(dataset: Dataset, kind: ty
 
 
 @pytest.mark.parametrize("name", ["profile", "regression"])
-def test_the_caption_of_the_loss_tells_its_unit(name: str) -> None:
+def test_the_caption_of_the_loss_states_its_unit(name: str) -> None:
     assert "standard deviation" in task_of(name, outputs=["reads"]).about_loss
     assert "counts are divided by their mean" in task_of(name, outputs=["reads"], form="rate").about_loss
 

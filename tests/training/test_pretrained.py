@@ -258,7 +258,7 @@ def test_means_of_colours_serve_other_channels_and_ranges_of_each_image() -> Non
     assert "averaged over its colours" in found["sd"].reason
 
 
-def test_detectors_do_not_change_the_scale_and_the_log_says_so(tmp_path: Path) -> None:
+def test_detectors_do_not_change_the_scale_which_is_logged(tmp_path: Path) -> None:
     path, lines = tmp_path / "weights.pth", []
     torch.save(theirs("resnet18").state_dict(), path)
     network = CentreNet(2, 3, 2, channels=SMALL)

@@ -1,4 +1,4 @@
-"""Kernels start at words that tell the targets apart: planted words come first, on either strand and with gaps."""
+"""Kernels start at words that distinguish the targets: planted words come first, on either strand and with gaps."""
 
 import numpy as np
 import pytest

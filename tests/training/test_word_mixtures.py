@@ -111,7 +111,7 @@ def test_ties_are_won_by_the_network(task: Task) -> None:
 
 
 def test_the_loss_decides_where_the_metric_is_perfect() -> None:
-    """A network that ranks few examples well by chance, but hardly tells them apart, gets words that do."""
+    """A network that ranks few examples well by chance, but hardly separates them, gets words that do."""
     rng = np.random.default_rng(0)
     y = np.eye(2)[[0, 1] * 6]
     hardly, well = 0.1 * y, 6 * y - 3 + rng.normal(0, 0.5, y.shape)

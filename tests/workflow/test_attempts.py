@@ -1,4 +1,4 @@
-"""The logs of failed attempts are kept; they and the scheduler tell why a step ended, and what to request next."""
+"""The logs of failed attempts are kept; they and the scheduler show why a step ended and what to request next."""
 
 import os
 import shutil

@@ -77,7 +77,7 @@ def test_files_that_are_no_sheets_are_refused(folder: Path) -> None:
         Workflow({"experiments": ["sheet.txt"]}, ROOT)
 
 
-def test_faults_of_sheets_and_files_are_told_together(folder: Path) -> None:
+def test_faults_of_sheets_and_files_are_reported_together(folder: Path) -> None:
     (folder / "sheet.tsv").write_text(
         "name\tbase\tsplit.folds\tsplit.test\none\tbase.yaml\t\t\ntwo\tbase.yaml\tno\t[chr9]\n"
     )

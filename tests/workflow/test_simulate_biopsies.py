@@ -1,4 +1,4 @@
-"""Simulated nuclei are told apart by image and magnification together, and by neither alone."""
+"""Simulated nuclei are distinguished by image and magnification together, and by neither alone."""
 
 import hashlib
 from pathlib import Path
@@ -32,7 +32,7 @@ def width(image: np.ndarray) -> float:
     return float(np.sqrt((regions == regions[16, 16]).sum())) if regions[16, 16] else 1.0
 
 
-def test_neither_size_nor_magnification_tells_but_their_ratio_does(folder: Path) -> None:
+def test_neither_size_nor_magnification_reveals_the_class_but_their_ratio_does(folder: Path) -> None:
     table = pd.read_csv(folder / "table.csv")
     enlarged = (table["label"] == "enlarged").to_numpy().astype(float)
     sizes = np.array([width(tifffile.imread(folder / name)) for name in table["image"]])

@@ -1,4 +1,4 @@
-"""The simulated white blood cells are as described: what the table tells can be seen, and some of it is missing."""
+"""The simulated white blood cells are as described: what the table states can be seen, and some of it is missing."""
 
 import hashlib
 from pathlib import Path

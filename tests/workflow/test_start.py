@@ -1,4 +1,4 @@
-"""`biocnn start` recognises files, asks what they do not tell, and writes experiments that can be run."""
+"""`biocnn start` recognises files, asks for what they do not contain, and writes experiments that can be run."""
 
 import gzip
 import json

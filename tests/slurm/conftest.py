@@ -18,15 +18,19 @@ WITH_SBIN = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Return an environment in which SLURM commands reach a private cluster of 2 CPUs, 6 GB and one stand-in GPU."""
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Return an environment in which SLURM commands reach a private cluster of 2 CPUs, 6 GB and one stand-in GPU.
+
+    A test may ask for other MB of memory, as the parameter of this fixture.
+    """
     missing = [program for program in NEEDED if not shutil.which(program, path=WITH_SBIN)]
     if missing:
         pytest.skip(f"no {', '.join(missing)}: apt-get install --no-install-recommends slurm-wlm munge")
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # for SLURM's sockets, whose paths must be short
     # Output goes to a file: daemons keep it open, so a pipe would never end.
+    memory = str(getattr(request, "param", 6000))
     with open(tmp_path / "cluster.log", "w") as log:
-        started = subprocess.run([CLUSTER, "start", folder, "2", "6000", "1"], stdout=log, stderr=log, timeout=60)
+        started = subprocess.run([CLUSTER, "start", folder, "2", memory, "1"], stdout=log, stderr=log, timeout=60)
     try:
         assert started.returncode == 0, (tmp_path / "cluster.log").read_text()
         python = Path(sys.executable).parent

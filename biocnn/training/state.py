@@ -56,14 +56,25 @@ class StateFolder:
             self.root.rmdir()
 
     def put_back(self, paths: Sequence[Path]) -> bool:
-        """Restore these files from an identical, finished training; return whether there is one."""
-        kept = {path: self.folder / path.name for path in paths}
-        with suppress(OSError, ValueError):
-            intact = json.loads((self.folder / OVER).read_text()) == {copy.name: sha256(copy) for copy in kept.values()}
-            for path, copy in kept.items() if intact else ():
-                _link(copy, path)
-                os.utime(path)  # Snakemake considers a file outdated that is older than its inputs
-            return intact
+        """Restore these files from an identical, finished training; return whether there is one.
+
+        It may belong to another experiment, for example to the same one before it was renamed.
+        """
+        results = Path(os.path.abspath(self.root / "../../../.."))  # of results/EXPERIMENT/runs/RUN/state
+        others = results.glob(f"*/runs/{self.root.parent.name}/{self.root.name}/{self.folder.name}")
+        for folder in [self.folder, *sorted(others)]:
+            kept = {path: folder / path.name for path in paths}
+            with suppress(OSError, ValueError):
+                marked = json.loads((folder / OVER).read_text())
+                if marked != {copy.name: sha256(copy) for copy in kept.values()}:
+                    continue
+                for path, copy in kept.items():
+                    _link(copy, path)
+                    os.utime(path)  # Snakemake considers a file outdated that is older than its inputs
+                if folder != self.folder:
+                    self.log(f"taken from {os.path.relpath(folder)}")
+                    self.close(paths)
+                return True
         return False
 
     def close(self, paths: Sequence[Path] = ()) -> None:

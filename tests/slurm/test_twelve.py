@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -79,8 +80,8 @@ def test_twelve_experiments_survive_lack_of_memory_preemption_and_kills_with_the
     own.chmod(0o755)
     cluster |= {"PATH": f"{own.parent}{os.pathsep}{cluster['PATH']}", "PYTHONPATH": str(ROOT)}
     config = ["--config", "experiments=[../factors.tsv]", f"data_root={data_root}"]
-    command = ["snakemake", "--snakefile", ROOT / "Snakefile", *config]
-    profile = ["--workflow-profile", ROOT / "profiles/slurm", "--latency-wait", "5", *polling]
+    command = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), *config]
+    profile = ["--workflow-profile", str(ROOT / "profiles/slurm"), "--latency-wait", "5", *polling]
     profile += [
         "--default-resources",
         "slurm_partition=scavenge",
@@ -110,7 +111,7 @@ def test_twelve_experiments_survive_lack_of_memory_preemption_and_kills_with_the
             assert going.poll() is None, log.read_text()[-8000:]
             time.sleep(0.5)
 
-    def hold() -> dict[str, object]:
+    def hold() -> dict[str, Any]:
         """Stop another training that has saved its state, and return what its lock file states."""
         while True:
             assert going.poll() is None, log.read_text()[-8000:]
@@ -139,7 +140,7 @@ def test_twelve_experiments_survive_lack_of_memory_preemption_and_kills_with_the
         hold()
         going.send_signal(signal.SIGKILL)
         end(going)
-        slurm("snakemake", "--snakefile", str(ROOT / "Snakefile"), *config, "--unlock")
+        slurm(*command, "--unlock")
         going = start()
         assert end(going) == 2
         refused = re.findall("still in SLURM's queue: .*\n.*`scancel (.*?)`", log.read_text())

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,19 @@ def test_outputs_of_a_finished_training_can_be_restored(tmp_path: Path) -> None:
     assert put_back(tmp_path, files)
     assert [path.read_text() for path in files] == ["whole"] * 2
     assert files[0].stat().st_mtime > 1e9
+
+
+def test_a_renamed_experiment_finds_its_trainings(tmp_path: Path) -> None:
+    finished(tmp_path / "results/old/runs/fold0-seed1", "mark")
+    root = tmp_path / "results/new/runs/fold0-seed1"
+    files = root / "model", root / "table"
+    assert not put_back(root, files, "other")
+    assert put_back(root, files)
+    shutil.rmtree(tmp_path / "results/old")
+    for path in files:
+        path.unlink()
+    assert put_back(root, files)
+    assert [path.read_text() for path in files] == ["whole"] * 2
 
 
 @pytest.mark.parametrize("harm", ["changed", "removed", "no mark"])

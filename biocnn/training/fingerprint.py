@@ -15,10 +15,12 @@ from torch import nn
 from biocnn.config import code_digests
 from biocnn.config.registry import find
 from biocnn.config.settings import Settings
+from biocnn.core.files import read_json
 from biocnn.data.dataset import Dataset
 
 # Settings that change how training stops, saves or loads, but not its steps.
 FREE = {"seeds", "learning_curve", "max_minutes", "save_minutes", "workers"}
+MOVED = {"start_from"}  # a path, whose content counts
 
 
 def fingerprint(settings: Settings, dataset: Dataset, seed: int, network: nn.Module, processes: int) -> str:
@@ -35,11 +37,15 @@ def fingerprint(settings: Settings, dataset: Dataset, seed: int, network: nn.Mod
     processes
         Number of processes that train together.
     """
-    chosen = settings.model_dump(mode="json", include={"augment", "model", "loss", "train"}, exclude={"train": FREE})
+    chosen = settings.model_dump(
+        mode="json", include={"augment", "model", "loss", "train"}, exclude={"train": FREE | MOVED}
+    )
     chosen["seed"] = seed
     versions = {"torch": torch.__version__, "numpy": np.__version__, "processes": processes}
     parts = [json.dumps([chosen, versions], sort_keys=True).encode()]
-    parts += [(dataset.folder / name).read_bytes() for name in ("facts.json", "examples.tsv")]
+    facts = read_json(dataset.folder / "facts.json")
+    sources = [{**source, "path": ""} for source in facts.get("sources", [])]  # hashes count, but not where files are
+    parts += [json.dumps(facts | {"sources": sources}).encode(), (dataset.folder / "examples.tsv").read_bytes()]
     if settings.train.start_from:
         parts += [settings.train.start_from.read_bytes()]
     parts += ["\n".join(dataset.examples["split"]).encode()]  # depends on the fold

@@ -63,8 +63,10 @@ ARGUMENTS = {
     "predict.data": "new sequences or images: files as above, or a folder from `biocnn dataset`",
     "predict.genome": "genome of the intervals: FASTA file, or folder from `biocnn genome`",
     "predict.out": "folder to write",
+    "rerun.data_root": "folder that the data are in now, if the data_root of the run was moved",
     "rerun.gpus": "number of GPUs for each training",
     "rerun.out": "folder to run in",
+    "verify.data_root": "folder that the data are in now, if the data_root of the run was moved",
     "curve.runs": "folders of the runs on shares of the training split, with model.safetensors and predictions",
     "evaluate.decided": "NPZ to write: masks or labels by the ensemble of all runs",
     "report.manifest": "JSON to write: hashes of inputs, outputs and code; versions, processor",
@@ -80,6 +82,7 @@ DEFAULTS = {
     "explain.genome": "none is known",
     "explain.channels": "those of training",
     "report.manifest": "none is written",
+    "rerun.data_root": "where they were",
     "rerun.gpus": "0",
     "gpus": "0, or as in config/config.yaml",
     "predict.genome": "none, for other data",
@@ -88,6 +91,7 @@ DEFAULTS = {
     "start.name": "from the names of the files",
     "run.data_root": "the current folder, or as in config/config.yaml",
     "state": "none is kept",
+    "verify.data_root": "where they were",
     "variants.seed": "that of the experiment, or 1",
 }  # what is used if an option without a default value is left out
 

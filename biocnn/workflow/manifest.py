@@ -2,19 +2,21 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from biocnn.config.code_digests import PACKAGE
-from biocnn.config.experiment import Experiment
+from biocnn.config.experiment import Experiment, replaced
 from biocnn.config.search_space import own_modules
 from biocnn.config.signatures import source_of
 from biocnn.core.errors import InputError
 from biocnn.core.files import read_json, sha256, write_json
 from biocnn.core.machine import processor
 from biocnn.workflow.contents import files_of
+from biocnn.workflow.invocation import under_results
 
 NAME = "manifest.json"
 STEPS = {  # patterns of the files that each step writes, in the order of the steps
@@ -35,6 +37,7 @@ STEPS = {  # patterns of the files that each step writes, in the order of the st
     "scan": r"scan/",
     "report": r"report\.html$|figures/",
 }
+LOCATED = ("raw/facts.json", "dataset/facts.json", "dataset/settings.json")  # these contain paths of inputs
 # These contain dates, times or paths of raw files, which differ in a rerun.
 TIMED = r"report\.html$|raw/raw\.json$|calibrate/[^/]+/(trials\.tsv|trial[^/]*\.json)$"
 
@@ -62,8 +65,8 @@ def write_manifest(experiment: Experiment, folder: Path, path: Path) -> None:
         "code": _code(own_modules(settings)),
         "environment": _environment(),
         "outputs": outputs,
-        # Hashes of the reproducible part of files that also contain dates, times or versions.
-        "reproduced": {name: text for name in outputs if (text := _reproduced(folder / name))},
+        # Hashes of the reproducible part of files that also contain times, versions or paths of inputs.
+        "reproduced": {name: text for name in outputs if (text := _reproduced(folder, name, experiment.files))},
     }
     write_json(found, path)
 
@@ -78,14 +81,32 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     found = read_json(path)
     parts = ("settings", "inputs", "code", "environment", "outputs", "reproduced")
-    if not (all(isinstance(found.get(part), dict) for part in parts) and isinstance(found.get("experiment"), str)):
+    words = ("experiment", "data_root")
+    if not (
+        all(isinstance(found.get(part), dict) for part in parts)
+        and all(isinstance(found.get(word), str) for word in words)
+    ):
         raise InputError(
             f"{path}: is not a manifest", "for example results/reb1/manifest.json; the report step writes it"
         )
     return found
 
 
-def verified(folder: Path, root: Path) -> list[str]:
+def relocated(found: dict[str, Any], data_root: Path | None) -> dict[str, Any]:
+    """Return a manifest with the paths of inputs as they are now, if their folder was moved to ``data_root``."""
+    if data_root is None:
+        return found
+    old, new = Path(found["data_root"]), Path(os.path.abspath(data_root))
+    inputs = {
+        key: {**given, "path": str(new / path.relative_to(old))}
+        if (path := Path(given["path"])).is_relative_to(old) and not under_results(path)
+        else given
+        for key, given in found["inputs"].items()
+    }
+    return {**found, "inputs": inputs}
+
+
+def verified(folder: Path, root: Path, data_root: Path | None = None) -> list[str]:
     """Return what differs from the manifest of an experiment: settings, inputs and outputs.
 
     Parameters
@@ -94,8 +115,10 @@ def verified(folder: Path, root: Path) -> list[str]:
         Its folder in ``results/``.
     root
         Folder that relative paths of inputs start at.
+    data_root
+        As in ``relocated``.
     """
-    found = read_manifest(folder / NAME)
+    found = relocated(read_manifest(folder / NAME), data_root)
     frozen = read_json(folder / "experiment.json")["settings"]
     lines = [] if frozen == found["settings"] else ["experiment.json: settings differ"]
     outputs = differences(found["outputs"], outputs_of(folder))
@@ -106,7 +129,10 @@ def changed_inputs(found: dict[str, Any], root: Path) -> list[str]:
     """Return which inputs of a manifest are absent, new or changed."""
     lines = []
     for key, given in found["inputs"].items():
-        state = differences(given["sha256"], _of_input(key, root / given["path"]))
+        if not (path := root / given["path"]).exists():
+            lines.append(f"{key}: {path} is absent")
+            continue
+        state = differences(given["sha256"], _of_input(key, path))
         lines += [f"{key}: {root / input_path(given, name)} is {words}" for name, words in state]
     return lines
 
@@ -140,9 +166,10 @@ def changed_surroundings(found: dict[str, Any]) -> list[str]:
 
 def first_difference(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, list[str]]:
     """Return the first step whose outputs differ between two manifests, and these files; an empty step if none does."""
+    both = old["reproduced"].keys() & new["reproduced"].keys()
     sides = [
         {
-            name: found["reproduced"].get(name, text)
+            name: found["reproduced"][name] if name in both else text
             for name, text in found["outputs"].items()
             if not re.match(TIMED, name)
         }
@@ -202,14 +229,18 @@ def _environment() -> dict[str, Any]:
     }
 
 
-def _reproduced(path: Path) -> str:
+def _reproduced(folder: Path, name: str, inputs: dict[str, Path]) -> str:
     """Return the hash of the part of a file that a rerun reproduces; "" if it reproduces all of it."""
+    path = folder / name
     if path.name == "history.tsv":
         rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        kept = [i for i, name in enumerate(rows[0]) if name != "seconds"]
+        kept = [i for i, title in enumerate(rows[0]) if title != "seconds"]
         return hashlib.sha256(json.dumps([[row[i] for i in kept] for row in rows]).encode()).hexdigest()
     if path.name == "model.safetensors":  # without the metadata at its start
         with open(path, "rb") as handle:
             handle.seek(int.from_bytes(handle.read(8), "little") + 8)
             return hashlib.file_digest(handle, "sha256").hexdigest()
+    if name in LOCATED:
+        found = replaced(read_json(path), {str(file): key for key, file in inputs.items()})
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
     return ""

@@ -16,7 +16,7 @@ from biocnn.workflow.naming import check_name
 log = logging.getLogger("biocnn")
 
 
-def verify(results: Path) -> None:
+def verify(results: Path, *, data_root: Path | None = None) -> None:
     """Hash the files of experiments again, and name what differs from the manifests.
 
     RESULTS is the folder of one experiment, or of all. The exit status is 2 if settings or any file differ, or an
@@ -34,7 +34,7 @@ def verify(results: Path) -> None:
     lines = []
     for folder in folders:
         try:
-            manifest, found = read_manifest(folder / NAME), verified(folder, _root(folder))
+            manifest, found = read_manifest(folder / NAME), verified(folder, _root(folder), data_root)
         except InputError as error:
             lines.append(error.message)
             continue
@@ -47,29 +47,42 @@ def verify(results: Path) -> None:
     if lines:
         raise InputError(
             "\n".join([f"{plural(len(lines), 'difference')} from the manifest:", *lines]),
-            "run snakemake again to make these files from the present inputs, or restore them from a copy",
+            "run snakemake again to make these files from the present inputs, or restore them from a copy; if the data "
+            "were moved, name their folder: --data-root",
         )
 
 
-def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | None = None) -> None:
+def rerun(
+    manifest: Path, out: Path, *, cores: str | None = None, data_root: Path | None = None, gpus: int | None = None
+) -> None:
     """Run the experiment of MANIFEST again in the folder OUT, and name the first step whose outputs differ.
 
     The exit status is 2 if an input or an output differs. Outputs that contain dates are not compared.
     """
     from biocnn.config.experiment import replaced
-    from biocnn.workflow.manifest import NAME, changed_inputs, changed_surroundings, first_difference, read_manifest
+    from biocnn.workflow.invocation import under_results
+    from biocnn.workflow.manifest import (
+        NAME,
+        changed_inputs,
+        changed_surroundings,
+        first_difference,
+        read_manifest,
+        relocated,
+    )
 
     old, root = read_manifest(manifest), _root(manifest.parent)
-    name, own = old["experiment"], [key for key, given in old["inputs"].items() if not _made(given["path"])]
+    now, name = relocated(old, data_root)["inputs"], old["experiment"]
+    own = [key for key, given in now.items() if not under_results(Path(given["path"]))]
     check_name(name, manifest)
     for path in (out / "results" / name, out / f"{name}.yaml"):
         if path.exists():
             raise InputError(f"{path}: already exists", "choose another folder")
-    if lines := changed_inputs({"inputs": {key: old["inputs"][key] for key in own}}, root):
-        raise InputError("\n".join(["inputs differ from the manifest:", *lines]), "restore them from a copy")
+    if lines := changed_inputs({"inputs": {key: now[key] for key in own}}, root):
+        remedy = "restore them from a copy; if the data were moved, name their folder: --data-root"
+        raise InputError("\n".join(["inputs differ from the manifest:", *lines]), remedy)
     for line in (surroundings := changed_surroundings(old)):
         log.info("%s", line)
-    paths = {given["path"]: os.path.abspath(root / given["path"]) for key, given in old["inputs"].items() if key in own}
+    paths = {old["inputs"][key]["path"]: os.path.abspath(root / now[key]["path"]) for key in own}
     with atomic(out / f"{name}.yaml") as path:  # JSON is YAML
         path.write_text(json.dumps(replaced(old["settings"], paths), indent=1), encoding="utf-8")
     command = snakemake_command([f"{name}.yaml"], cores, None, gpus, False, [])
@@ -88,8 +101,3 @@ def rerun(manifest: Path, out: Path, *, cores: str | None = None, gpus: int | No
 def _root(folder: Path) -> Path:
     """Return the folder that the workflow ran in, given that of an experiment."""
     return Path(os.path.abspath(folder)).parent.parent  # not resolved: results may be a link to another disk
-
-
-def _made(path: str) -> bool:
-    """Return whether the workflow makes an input."""
-    return Path(path).parts[:1] == ("results",)

@@ -49,6 +49,9 @@ def test_it_is_reproducible_and_independent_of_the_location_of_the_data(data: Da
     assert mark(data) == mark(data)
     assert len(mark(data)) == 12
     shutil.copytree(data.folder, tmp_path / "copy")
+    facts = (tmp_path / "copy/facts.json").read_text()
+    (tmp_path / "copy/facts.json").write_text(facts.replace('"path": "', '"path": "elsewhere/'))
+    assert '"elsewhere/' in (tmp_path / "copy/facts.json").read_text()
     assert mark(Dataset(tmp_path / "copy")) == mark(data)
 
 

@@ -22,7 +22,8 @@ def made(folder: Path, seconds: float = 1, loss: float = 2, note: str = "") -> P
     """Write results of an experiment, and return their folder."""
     results = folder / "results/one"
     for name, text in (
-        ("checks.tsv", "source"), ("metrics.tsv", "run"), ("report.html", f"page {seconds}"), ("logs/train.log", "log"),
+        ("checks.tsv", "source"), ("dataset/settings.json", '{"genome": "genome.fa"}'),
+        ("metrics.tsv", "run"), ("report.html", f"page {seconds}"), ("logs/train.log", "log"),
         ("runs/fold0-seed1/history.tsv", f"epoch\tloss\tseconds\n1\t{loss}\t{seconds}\n"),
         ("runs/fold0-seed1/state/x/history.tsv", ""),
     ):  # fmt: skip
@@ -49,7 +50,7 @@ def test_unchanged_results_are_verified(results: Path, caplog: pytest.LogCapture
     caplog.set_level(logging.INFO, "biocnn")
     verify(results)
     verify(results.parent)
-    assert caplog.text.count("2 inputs and 5 outputs: all as in the manifest") == 2
+    assert caplog.text.count("2 inputs and 6 outputs: all as in the manifest") == 2
     assert verified(results, results.parents[1]) == []
 
 
@@ -88,6 +89,23 @@ def test_results_may_be_a_link_to_another_disk(results: Path, tmp_path: Path) ->
     results.parent.rename(tmp_path / "disk/deep/stored")
     (tmp_path / "results").symlink_to(tmp_path / "disk/deep/stored")
     verify(Path("results"))
+
+
+def test_results_and_data_may_be_moved_apart(results: Path, tmp_path: Path) -> None:
+    for name in ("data", "elsewhere"):
+        (tmp_path / name).mkdir()
+    for name in ("genome.fa", "a.bed"):
+        Path(name).rename(tmp_path / "data" / name)
+    moved = results.parent.rename(tmp_path / "elsewhere/results")
+    with pytest.raises(InputError, match=r"data\.genome: .*genome\.fa is absent") as caught:
+        verify(moved)
+    assert "--data-root" in caught.value.remedy
+    verify(moved, data_root=Path("data"))
+    with pytest.raises(InputError, match=r"data\.positives: .*a\.bed is absent\n.*--data-root"):
+        rerun(moved / "one" / NAME, tmp_path / "again")
+    (moved / "one/dataset/settings.json").write_text('{"genome": "data/genome.fa"}')
+    write_manifest(load("one.yaml", "data"), moved / "one", tmp_path / "new.json")
+    assert first_difference(read_json(moved / "one" / NAME), read_json(tmp_path / "new.json")) == ("", [])
 
 
 def test_the_first_step_that_differs_is_named(results: Path, tmp_path: Path) -> None:

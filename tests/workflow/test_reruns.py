@@ -3,6 +3,7 @@
 A run uses the settings found at its start. Steps are a stand-in; Snakemake and the rules are real.
 """
 
+import copy
 import os
 import re
 import shutil
@@ -62,6 +63,16 @@ def test_a_second_run_does_nothing_even_if_the_data_were_moved(place: Place, tmp
     shutil.copytree(place.data, tmp_path / "copy")
     (tmp_path / "link").symlink_to(tmp_path / "copy")
     assert place.planned(f"{tmp_path}/link/") == set()
+
+
+def test_moved_results_are_not_made_again_nor_deleted_ones_that_nothing_needs(place: Place, tmp_path: Path) -> None:
+    moved = copy.copy(place)
+    moved.work = shutil.copytree(place.work, tmp_path / "work")
+    assert moved.planned(str(place.data)) == set()
+    model = "results/peaks/runs/fold0-seed1/model.safetensors"
+    (moved.work / model).unlink()
+    assert moved.planned(str(place.data)) == set()
+    assert "train" in moved.run(model, "--dry-run", root=str(place.data))
 
 
 def test_only_changed_bytes_rerun_the_steps_that_read_them(place: Place) -> None:

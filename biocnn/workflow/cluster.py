@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from biocnn.core.errors import InputError
+from biocnn.core.errors import InputError, nearest
 from biocnn.core.plurals import plural
 from biocnn.workflow.resources import NEEDS, SHORTEST
 
@@ -71,8 +71,11 @@ def largest() -> tuple[int, int]:
 
 def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[InputError]:
     """Return a fault for each request that no partition satisfies; such a job would wait forever or be refused."""
-    faults = []
-    for request in sorted(set(requests)):
+    requests, names = sorted(set(requests)), dict.fromkeys(p.name for p in offered)
+    given = sorted({name for request in requests for name in request.partition.split(",") if name})
+    absent = [name for name in given if offered and name not in names]
+    faults = [InputError(f"SLURM has no partition {name!r} that is up", nearest(name, names)) for name in absent]
+    for request in requests:
         rule = request.rule
         if rule in NEEDS and NEEDS[rule].resumes and request.minutes < SHORTEST:
             faults.append(
@@ -83,7 +86,7 @@ def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[I
             )
         wanted = request.partition.split(",") if request.partition else [p.name for p in offered if p.default]
         named = [p for p in offered if p.name in wanted or not wanted]
-        if offered and not any(_fits(request, p) for p in named):
+        if named and not any(_fits(request, p) for p in named):
             where = f"partition {request.partition}" if request.partition else "SLURM's default partition"
             faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", _remedy(request, offered)))
     return faults

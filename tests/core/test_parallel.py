@@ -107,7 +107,7 @@ def trained(folder: Path, kind: str, launch: Callable[[list[str], Path], str] | 
         pytest.param("sequences", by_torchrun, marks=pytest.mark.slow),
         ("sequences", by_hand),
         ("images", by_hand),
-        ("labelled", by_hand),
+        pytest.param("labelled", by_hand, marks=pytest.mark.slow),
         pytest.param("boxed", by_hand, marks=pytest.mark.slow),
     ],
 )

@@ -38,7 +38,7 @@ def uninterrupted_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, s
         ("sequences", 3),
         ("images", 3),
         *(pytest.param(kind, 10, marks=pytest.mark.slow) for kind in ("sequences", "images")),
-        *(pytest.param(kind, 1, marks=pytest.mark.slow) for kind in LATER),
+        *(pytest.param(kind, 2, marks=pytest.mark.slow) for kind in LATER),
     ],
 )
 def test_kills_at_any_moment_change_no_bit(kind: str, number: int, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from biocnn.training.bags import BagBatches
 from biocnn.training.batches import Recipe
 from biocnn.training.checkpoint import build_model, load_model
 from biocnn.workflow import steps
+from tests.report.simulated_results import coarse
 
 CPU, FRAME = torch.device("cpu"), Frame((16, 16))
 
@@ -142,7 +143,7 @@ EXPERIMENT = {
     "model": {"name": "BagNetwork", "network": {"name": "ResNet", "channels": [4, 4, 4, 4]}, "hidden": 4},
     "train": {"epochs": 2, "batch_size": 4, "threads": 1},
     "metrics": {"resamples": 20},
-    "explain": {"examples": 2},
+    "explain": {"examples": 2, "units": 0},
 }
 
 
@@ -175,7 +176,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps.evaluate(config, out / "dataset", out / "baselines", *paths, run, **root)
     steps.explain([run / "model.safetensors"], out / "dataset", out / "explain", config=config, **root)
     steps.predict([run / "model.safetensors"], base / "new.csv", out / "apply")
-    steps.report(config, out / "report.html", out / "figures", **root)
+    with coarse():
+        steps.report(config, out / "report.html", out / "figures", **root)
     return out
 
 

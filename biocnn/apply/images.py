@@ -1,7 +1,7 @@
 """The apply step: every image of a folder, with the mean prediction of several models."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -64,6 +64,7 @@ def apply_files(
     *,
     covariates: Path | None = None,
     genome: Path | None = None,
+    signal: Mapping[str, Path] | None = None,
     trust: Sequence[str] = (),
     **settings: Any,
 ) -> dict[str, int]:
@@ -77,12 +78,13 @@ def apply_files(
         raise InputError("no model given", "give one or more files model.safetensors")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     folder.mkdir()
-    if genome and not loaded[0].input.scanned:
-        raise InputError(f"--genome: {loaded[0].path} is a model for {loaded[0].input.examples}", "leave it out")
+    for name, given in (("genome", genome), ("signal", signal)):
+        if given and not loaded[0].input.scanned:
+            raise InputError(f"--{name}: {loaded[0].path} is a model for {loaded[0].input.examples}", "leave it out")
     apply = resolve(loaded[0].input.applied)
     check_exports(loaded[0], section.exports)
     more: dict[str, Any] = {"exports": section.exports} if section.exports else {}
-    more |= {"genome": genome} if genome else {}
+    more |= {name: value for name, value in (("genome", genome), ("signal", signal)) if value}
     return apply(images, loaded, folder, covariates=covariates, on_error=section.on_error, **more)
 
 

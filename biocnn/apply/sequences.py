@@ -1,7 +1,7 @@
 """Predictions of new sequences: from FASTA, from a table, or from intervals of a genome."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import suffixes_of
 from biocnn.data.covariates import given
+from biocnn.data.signal import standardised
 from biocnn.data.windows import Windows
 from biocnn.io.bed import write_bed
 from biocnn.io.contigs import UnknownContig
@@ -24,8 +25,7 @@ from biocnn.io.tables import read_table
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.inputs import check_length, coded
 from biocnn.prediction.model import Model
-from biocnn.tasks import make_task
-from biocnn.tasks.facts import Facts
+from biocnn.prediction.signal import check_names, open_signal
 
 log = logging.getLogger("biocnn")
 
@@ -38,11 +38,12 @@ class NewSequences(NamedTuple):
     """Codes of sequences, (L,) each, and a table with a row for each.
 
     ``table`` has the column sequence (its name); chrom, start, end and strand if they are windows of a genome; and
-    those of a table as given.
+    those of a table as given. ``signal`` are the values of the tracks that the model needs, (S, L) each, if any.
     """
 
     codes: list[np.ndarray]
     table: pd.DataFrame
+    signal: Sequence[np.ndarray] = ()
 
     @property
     def places(self) -> list[dict[str, Any]]:
@@ -51,7 +52,12 @@ class NewSequences(NamedTuple):
 
 
 def read_new(
-    path: Path, facts: Facts, genome: Path | None, checks: Checks, on_error: str = APPLY.on_error
+    path: Path,
+    model: Model,
+    genome: Path | None,
+    checks: Checks,
+    on_error: str = APPLY.on_error,
+    signal: Mapping[str, Path] | None = None,
 ) -> NewSequences:
     """Read new sequences for a model; the name of the file determines its format.
 
@@ -61,18 +67,28 @@ def read_new(
         FASTA; BED or narrowPeak, of which windows are cut as in training: around the summit, else the middle of an
         interval, on its strand; or a tab-separated table with a column sequence, and id if they have names. Plain or
         gzip.
-    facts
-        Facts of the model.
+    model
+        Model for sequences.
     genome
         FASTA file or folder from ``biocnn genome``, for intervals.
     checks
         Receives counts of what was read, repaired and dropped.
     on_error
         What to do with intervals on contigs that the genome lacks: ``skip`` them, or ``stop``.
+    signal
+        bigWig files of the tracks that the model needs, by name, for intervals.
     """
+    facts = model.facts
     suffix = next((one for one in reversed(path.suffixes) if one.lower() not in (".gz", ".bgz")), "").lower()
     if genome is not None and suffix not in BED:
         raise InputError(f"--genome: {path} has no intervals", f"leave it out, or give a file {' '.join(BED)}")
+    if facts.signal and suffix in (*FASTA, *TABLES):
+        raise InputError(
+            f"{path}: the model also needs {', '.join(facts.signal)} along the bases, which a file of sequences lacks",
+            "give intervals (BED) with --genome and --signal; in Python, Model.predict(sequences, signal=...)",
+        )
+    if suffix not in BED and not facts.signal:
+        check_names(model, signal, "")
     if suffix in FASTA:
         records = list(read_fasta(path, facts.iupac))
         return NewSequences([one.codes for one in records], pd.DataFrame({"sequence": [one.name for one in records]}))
@@ -84,15 +100,18 @@ def read_new(
     if suffix in BED:
         if genome is None:
             raise InputError(f"{path}: intervals of which genome?", "give --genome: a FASTA file")
-        return _of_intervals(path, facts, genome, checks, on_error)
+        return _of_intervals(path, model, genome, checks, on_error, signal)
     raise InputError(
         f"{path}: not a file of sequences by its name",
         f"allowed: {' '.join((*FASTA, *BED, *TABLES))}, plain or .gz; the model is for sequences",
     )
 
 
-def _of_intervals(path: Path, facts: Facts, genome: Path, checks: Checks, on_error: str) -> NewSequences:
+def _of_intervals(
+    path: Path, model: Model, genome: Path, checks: Checks, on_error: str, signal: Mapping[str, Path] | None
+) -> NewSequences:
     """Cut windows around intervals, or the intervals themselves if lengths vary or each base is predicted."""
+    facts = model.facts
     opened, skip = either_genome(genome, facts.iupac), on_error == "skip"
     closed = pd.DataFrame({"chrom": pd.Series(dtype=object), "start": np.empty(0, int), "end": np.empty(0, int)})
     windows = Windows(opened, facts.window or 1, 0, "auto", False, skip, 1.0, checks, closed)
@@ -104,13 +123,17 @@ def _of_intervals(path: Path, facts: Facts, genome: Path, checks: Checks, on_err
     for source, outcome, reason, number, example in checks.rows:
         if outcome == "dropped":
             log.warning("%s: dropped %d %s (%s)", source, number, reason, example)
-    if facts.window and not make_task(facts).target.spatial:
+    tracks = open_signal(model, signal, opened, peaks["chrom"].unique(), checks)
+    if facts.window and not model.task.target.spatial:
         part = windows.around(peaks, path.name)
-        return NewSequences(list(part.codes), part.examples.rename(columns={"id": "sequence"}))
+        values = list(tracks.windows(part.examples)) if tracks else []
+        return NewSequences(list(part.codes), part.examples.rename(columns={"id": "sequence"}), values)
     codes = [opened.codes(row.chrom, row.start, row.end) for row in peaks.itertuples()]
     turned = [reverse_complement(one) if s == "-" else one for one, s in zip(codes, peaks["strand"], strict=True)]
     names = [f"{row.chrom}:{row.start}-{row.end}({row.strand})" for row in peaks.itertuples()]
-    return NewSequences(turned, peaks.assign(sequence=names))
+    each = [tracks.along(row.chrom, row.start, row.end) for row in peaks.itertuples()] if tracks else []
+    each = [one[:, ::-1] if s == "-" else one for one, s in zip(each, peaks["strand"], strict=bool(tracks))]
+    return NewSequences(turned, peaks.assign(sequence=names), each)
 
 
 def apply_sequences(
@@ -120,13 +143,14 @@ def apply_sequences(
     *,
     genome: Path | None = None,
     covariates: Path | None = None,
+    signal: Mapping[str, Path] | None = None,
     on_error: str = APPLY.on_error,
 ) -> dict[str, int]:
     """Apply models to new sequences, as ``biocnn.apply.images.apply_images`` does to images.
 
     Parameters
     ----------
-    path, genome
+    path, genome, signal
         As for ``read_new``; a table has the covariates as columns, too.
     models, on_error
         As for images.
@@ -139,7 +163,7 @@ def apply_sequences(
     if covariates is not None:
         raise InputError("--covariates: is for images", "add columns to the table of sequences")
     checks, facts, task = Checks(), models[0].facts, models[0].task
-    new = read_new(Path(path), facts, genome, checks, on_error)
+    new = read_new(Path(path), models[0], genome, checks, on_error, signal)
     names = [one.name for one in facts.coded]
     if lacking := [name for name in names if name not in new.table]:
         columns = ", ".join(["sequence", *names])
@@ -158,6 +182,9 @@ def apply_sequences(
         notes = list(covariate_notes(facts.coded, known.loc[[row]]))
         if (new.codes[row] == UNKNOWN).mean() > share:
             notes.append(Note("note", f"more than {share:.0%} unknown bases, which were left out of training"))
+        for name, values in zip(facts.signal, new.signal[row] if new.signal else (), strict=True):
+            if np.isnan(values).all():
+                notes.append(Note("note", f"{name} has no value here: the mean of the training split is used"))
         described = dict(zip(task.outputs, p.mean(axis=1), strict=True)) if task.target.spatial else task.describe(p)
         return Applied("predictions.csv", [described], notes, finish=None if task.target.spatial else finish)
 
@@ -193,10 +220,14 @@ def predicted(new: NewSequences, models: Sequence[Model]) -> dict[int, np.ndarra
             found[row] = error
     rows = [row for row in range(len(new.codes)) if row not in found]
     codes = [new.codes[row] for row in rows]
+    signal = [new.signal[row] for row in rows] if new.signal else []
     if task.target.spatial:
-        maps = zip(*(model.predict(codes) for model in models), strict=True)
+        names = models[0].facts.signal
+        beside = {name: [one[k] for one in signal] for k, name in enumerate(names)} if names else None
+        maps = zip(*(model.predict(codes, signal=beside) for model in models), strict=True)
         return found | {row: np.mean(each, axis=0) for row, each in zip(rows, maps, strict=True)}
     covariates = new.table.loc[rows] if models[0].facts.coded else None
     z = [coded(model, covariates, len(rows)) for model in models]
-    every = [model.settled(model._sequences(codes, each)) for model, each in zip(models, z, strict=True)]
+    tracks = [standardised(model.facts.tracks, np.stack(signal)) if signal else None for model in models]
+    every = [model.settled(model._sequences(codes, *beside)) for model, *beside in zip(models, z, tracks, strict=True)]
     return found | dict(zip(rows, np.stack(every, axis=1), strict=True))

@@ -102,7 +102,7 @@ class AnnotatedGenome(Tiling):
             context=self.context,
         )
         y = tiles.targets(table, bases.along, IGNORE, lambda classes: classes[::-1].copy())
-        return Raw(table, tiles.bases(table), y, facts, tiles.names())
+        return self.with_signal(Raw(table, tiles.bases(table), y, facts, tiles.names()), tiles.genome, checks)
 
 
 class _Bases:

@@ -20,6 +20,7 @@ from biocnn.data.covariates import PREFIX, encode_covariates
 from biocnn.data.from_arrays import write_arrays
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
+from biocnn.data.signal import nothing, standardised
 from biocnn.data.storing import SETTINGS, make
 from biocnn.io.padded import pad
 from biocnn.io.ragged import REMEDY, Ragged
@@ -56,10 +57,9 @@ class Dataset:
     """
 
     def __init__(self, folder: str | Path, fold: int = 0) -> None:
-        self.folder = as_path("folder", folder, "results/NAME/dataset")
+        self.folder = folder = as_path("folder", folder, "results/NAME/dataset")
         self.kept: TemporaryFolder | None = None
         self.share: dict[str, Any] = {}
-        folder = self.folder
         check_file(folder / "facts.json", "data set", "give a folder from biocnn dataset, such as results/NAME/dataset")
         facts = read_facts(folder / "facts.json")
         self.examples = read_examples(folder / "examples.tsv", [PREFIX + name for name in _words(facts)])
@@ -73,11 +73,11 @@ class Dataset:
         self.examples["split"] = self.examples[columns[fold]]
         self.x = Ragged(folder / "x.npy")
         self.y = self.task.target.open(folder)
-        self.labels, self.classes, self.second = (
-            Ragged(path) if (path := folder / f"{name}.npy").exists() else None
-            for name in ("labels", "classes", "second")
+        further = ("labels", "classes", "second", "signal")
+        self.labels, self.classes, self.second, self.signal = (
+            Ragged(path) if (path := folder / f"{name}.npy").exists() else None for name in further
         )
-        for name in ("x", "y", "labels", "classes", "second"):
+        for name in ("x", "y", *further):
             stored = getattr(self, name)
             if stored is not None and len(stored) != len(self.examples):
                 counts = f"{plural(len(self.examples), 'row')}, but {name}.npy has {plural(len(stored), 'array')}"
@@ -272,6 +272,11 @@ class Dataset:
         """Return the codes of sequences without their flanks: shape (N, L), uint8."""
         codes, flank = self.padded(rows), self.facts.flank
         return codes[:, flank : codes.shape[1] - flank]
+
+    def tracks(self, rows: np.ndarray, flanks: bool = False) -> np.ndarray:
+        """Return the tracks beside the bases of ``windows``, or ``padded``, as the network receives them: (N, S, L)."""
+        found = standardised(self.facts.tracks, self.signal.stacked(rows) if self.signal else nothing(len(rows)))
+        return found if flanks else found[..., self.facts.flank : found.shape[2] - self.facts.flank]
 
     def groups(self, column: str) -> np.ndarray:
         """Return the resampling unit of each example, (N,): its locus, or its value in this column."""

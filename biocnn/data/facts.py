@@ -19,6 +19,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.plurals import plural
 from biocnn.data.covariates import PREFIX
 from biocnn.data.raw import Raw
+from biocnn.data.signal import survey
 from biocnn.io.meme import read_meme
 from biocnn.tasks import Task, make_task
 from biocnn.tasks.facts import faults_of
@@ -38,7 +39,10 @@ def read(source: Any, seed: int, checks: Checks, *more: Any) -> Raw:
         raw = source.read(seed, checks, *more)
     except ValidationError as error:
         raise _refusal([f"facts: {fault}" for fault in faults_of(error)]) from error
-    return checked(raw)
+    raw = checked(raw)
+    if raw.signal:
+        survey(raw, checks)
+    return raw
 
 
 def read_data(settings: Settings, checks: Checks, genome: Path | None = None) -> Raw:
@@ -79,6 +83,10 @@ def checked(raw: Raw) -> Raw:
     for name in raw.facts.covariates:
         if PREFIX + name not in raw.examples:
             faults.append(f"examples: no column {PREFIX + name!r}")
+    if bool(raw.signal) != bool(raw.facts.signal):
+        faults.append("facts: signal names the tracks of signal")
+    elif raw.signal and (found := raw.signal(0)).shape != (needed := (len(raw.facts.signal), len(raw.x(0)))):
+        faults.append(f"signal: shape {found.shape}, but must be {needed}")
     faults += _TRUTHS[task.target.kind](raw, task)
     facts = resolve(make_input(raw.facts).check)(raw, faults)
     if faults:

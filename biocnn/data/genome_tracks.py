@@ -67,6 +67,7 @@ class GenomeTracks(Tiling):
             raise InputError(
                 "data.tracks: two tracks have one name", "files of strands are named NAME.plus and NAME.minus"
             )
+        self.check_signal(self.files.values())
         paths = [*self.files.values()]
         if twice := [path for path in paths if paths.count(path) > 1]:
             raise InputError(f"data.tracks: {twice[0]} is given twice", "give each track and strand a file of its own")
@@ -113,7 +114,7 @@ class GenomeTracks(Tiling):
             return np.ascontiguousarray(values[self.opposite, ::-1])
 
         y = tiles.targets(table, tracks.along, np.nan, turn)
-        return Raw(table, tiles.bases(table), y, facts, tiles.names())
+        return self.with_signal(Raw(table, tiles.bases(table), y, facts, tiles.names()), tiles.genome, checks)
 
 
 class _Found(NamedTuple):

@@ -74,6 +74,7 @@ class Intervals(GenomeReader):
         self.check_lengths(seen, f"{self.window} bp, with two flanks of {self.flank} bp", shortest_block=seen)
         _check_targets(self.positives, self.intervals, self.targets, self.log1p, self.negatives)
         self.files, self.targets = _by_output(self.positives), self.targets or {}
+        self.check_signal(self.targets.values())
         self.negatives = self.negatives or "gc_matched"
 
     def read(self, seed: int, checks: Checks, genome_folder: Path | None = None) -> Raw:
@@ -95,7 +96,8 @@ class Intervals(GenomeReader):
             shuffled; not for numeric targets), score; x of shape (window + 2 flank,); y of shape (N, K).
         """
         windows = self._windows(checks, genome_folder)
-        return self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
+        raw = self._measured(windows) if self.intervals is not None else self._bound(windows, seed)
+        return self.with_signal(raw, windows.genome, windows.checks)
 
     def surroundings(self, examples: pd.DataFrame, checks: Checks, genome_folder: Path | None = None) -> GenomeContext:
         """Return where negatives for stored examples of this data set may lie; parameters as for ``read``."""

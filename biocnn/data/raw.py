@@ -38,6 +38,9 @@ class Raw:
     second
         Function of the row number that returns what a second annotator drew, in the form of y, or an array whose axes
         all have length 0 if there is nothing; None: there is no second annotator.
+    signal
+        Function of the row number that returns the values of tracks beside the bases, float32, nan if there is none,
+        shape (S, L), in the order of the facts' ``signal``; None: there are no tracks.
     folder
         Folder in which ``biocnn.data.stored_raw`` stored x and y, if any.
     """
@@ -50,6 +53,7 @@ class Raw:
     classes: Callable[[int], np.ndarray] | None = None
     folder: Path | None = None
     second: Callable[[int], np.ndarray] | None = None
+    signal: Callable[[int], np.ndarray] | None = None
 
     def truth(self, row: int) -> np.ndarray:
         """Return the ground truth of an example: shape (K,), (*spatial), (K, *spatial) or (M, 1 + 2 spatial_dims)."""

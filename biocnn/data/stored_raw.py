@@ -18,8 +18,8 @@ from biocnn.tasks.inputs import make_input
 
 
 def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
-    """Store examples as read, one at a time: x.npy, y.npy, facts.json, raw.json (the table) and,
-    if objects have classes, classes.npy.
+    """Store examples as read, one at a time: x.npy, y.npy, facts.json, raw.json (the table) and, if there are any,
+    classes.npy (of objects), second.npy (of a second annotator) and signal.npy (tracks beside the bases).
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def write_raw(raw: Raw, files: dict[str, Path], folder: Path) -> None:
         Ragged.write(folder / "classes.npy", map(raw.classes, rows), np.int32)
     if raw.second:
         Ragged.write(folder / "second.npy", map(raw.second, rows), task.kept or task.target.dtype)
+    if raw.signal:
+        Ragged.write(folder / "signal.npy", map(raw.signal, rows), np.float32)
     facts = raw.facts.model_copy(update={"sources": hashes(files)})
     (folder / "facts.json").write_text(json.dumps(facts.plain(), indent=1))
     table = [_plain(raw.examples[name]) for name in raw.examples]
@@ -58,15 +60,20 @@ def open_raw(folder: Path) -> Raw:
     x, y = Ragged(folder / "x.npy"), Ragged(folder / "y.npy")
     columns = {name: pd.Series(values, dtype=dtype) for name, dtype, values in about["examples"]}
     spatial = make_task(facts).target.spatial
+    classes, second, signal = (
+        Ragged(path).__getitem__ if (path := folder / f"{name}.npy").is_file() else None
+        for name in ("classes", "second", "signal")
+    )
     return Raw(
         pd.DataFrame(columns),
         x.__getitem__,
         (lambda row: y[row][0]) if spatial else y.stacked(np.arange(len(y))),
         facts,
         Contigs(**about["contigs"]) if about["contigs"] else None,
-        Ragged(folder / "classes.npy").__getitem__ if (folder / "classes.npy").is_file() else None,
+        classes,
         folder,
-        Ragged(folder / "second.npy").__getitem__ if (folder / "second.npy").is_file() else None,
+        second,
+        signal,
     )
 
 

@@ -22,6 +22,7 @@ from biocnn.data import leakage, splits
 from biocnn.data.covariates import doubts, measure
 from biocnn.data.facts import checked, read_data
 from biocnn.data.raw import Raw
+from biocnn.data.signal import measure_signal
 from biocnn.data.splits import SPLITS
 from biocnn.data.stored_raw import fingerprint, hashes
 from biocnn.io.ragged import Ragged, link
@@ -104,13 +105,20 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
     _measure_truth(task, truths, folds, checks)
     examples = examples.assign(**task.columns(truths))
     _store(raw, "x.npy", folder / "x.npy", map(raw.x, range(len(examples))), given.dtype(facts))
+    names = ["x.npy", "y.npy"]
+    if raw.signal:
+        names.append("signal.npy")
+        _store(raw, "signal.npy", folder / "signal.npy", map(raw.signal, range(len(examples))), np.float32)
+        trained = [(fold.split == "train").to_numpy() for fold in folds]
+        for fold, tracks in zip(folds, measure_signal(raw, trained), strict=True):
+            fold.add(tracks=tracks)
     measured = {"decisions": facts.decisions}
     if given.measure:
         measured |= resolve(given.measure)(facts, folder, folds, seed)
     examples.to_csv(folder / "examples.tsv", sep="\t", index=False)
     checks.frame().to_csv(folder / "checks.tsv", sep="\t", index=False)
     # A table may name hundreds of images, so the hashes of the stored arrays represent them.
-    stored = [fingerprint("stored", f"dataset/{name}", folder / name) for name in ("x.npy", "y.npy")]
+    stored = [fingerprint("stored", f"dataset/{name}", folder / name) for name in names]
     measured |= folds[0].facts.given() | {"sources": facts.sources + stored}
     measured |= {"folds": [fold.facts for fold in folds]} if len(folds) > 1 else {}
     facts = facts.model_copy(update=measured)

@@ -39,7 +39,7 @@ def dinucleotides(codes: np.ndarray, strands: str) -> np.ndarray:
     return np.concatenate([found / np.maximum(found.sum(axis=1, keepdims=True), 1) for found in counts], axis=1)
 
 
-COVARIATES = "covariates"
+COVARIATES, SIGNAL = "covariates", "mean signal"
 
 
 class Baselines(NamedTuple):
@@ -146,7 +146,20 @@ def _described(row: dict[str, Any], chooser: str) -> str:
     )
 
 
-def predict_sequences(folder: Path, fold: int, codes: np.ndarray, task: VectorTask) -> np.ndarray:
+def with_signal(features: Features, tracks: np.ndarray) -> Features:
+    """Return features of sequences (N, F), followed by the mean of each of their tracks (N, S, L)."""
+    means = tracks.mean(axis=2, dtype=float)
+    return hstack([features, means], format="csr") if isinstance(features, csr_matrix) else np.hstack([features, means])
+
+
+def features_of(name: str, codes: np.ndarray, tracks: np.ndarray, strands: str) -> Features:
+    """Return the features of a baseline, by its name: of bases, of tracks, or of both."""
+    bases = BASELINES.get(name.removesuffix(f" + {SIGNAL}"))
+    found = bases(codes, strands) if bases else np.zeros((len(codes), 0))
+    return with_signal(found, tracks) if name.endswith(SIGNAL) else found
+
+
+def predict_sequences(folder: Path, fold: int, codes: np.ndarray, tracks: np.ndarray, task: VectorTask) -> np.ndarray:
     """Predict other sequences by the baselines of a fold.
 
     Parameters
@@ -157,6 +170,8 @@ def predict_sequences(folder: Path, fold: int, codes: np.ndarray, task: VectorTa
         Fold in whose training split the baselines were fitted.
     codes
         Shape (N, L), uint8, without flanks.
+    tracks
+        Tracks beside them as networks receive them, shape (N, S, L).
     task
         Task of the data set.
 
@@ -168,7 +183,7 @@ def predict_sequences(folder: Path, fold: int, codes: np.ndarray, task: VectorTa
     table = pd.read_csv(folder / "baselines.tsv", sep="\t").drop_duplicates("baseline")
     with np.load(folder / "weights.npz") as stored:
         found = [
-            predict_linear(BASELINES[name](codes, strands), stored[f"{name}.{fold}"], task)
+            predict_linear(features_of(name, codes, tracks, strands), stored[f"{name}.{fold}"], task)
             for name, strands in zip(table["baseline"], table["strands"], strict=True)
         ]
     return np.stack(found, axis=1)
@@ -191,11 +206,11 @@ def fit_sequences(dataset: Dataset, strands: str) -> Baselines:
     """
     train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
 
-    def of(features: Callable[[np.ndarray, str], Features]) -> Callable[[np.ndarray], Features]:
-        return lambda rows: features(dataset.windows(rows), strands)
+    def of(name: str) -> Callable[[np.ndarray], Features]:
+        return lambda rows: features_of(name, dataset.windows(rows), dataset.tracks(rows), strands)
 
-    features = {name: of(function) for name, function in BASELINES.items()}
-    found = fit_baselines(dataset, features, train)
+    names = [*BASELINES, *([SIGNAL, f"6-mers + {SIGNAL}"] if dataset.signal else [])]
+    found = fit_baselines(dataset, {name: of(name) for name in names}, train)
     found.table.insert(3, "strands", strands)
     return found
 

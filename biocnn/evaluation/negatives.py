@@ -24,6 +24,7 @@ from biocnn.data.leakage import identify
 from biocnn.data.loci import loci
 from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.raw import Raw
+from biocnn.data.signal import Signal, nothing, standardised
 from biocnn.evaluation.audit import by_split
 from biocnn.evaluation.baselines import predict_sequences
 from biocnn.evaluation.evaluate import rows_of
@@ -82,10 +83,10 @@ def write_negatives(
         Log lines.
     """
     stored, checks = Dataset(data), Checks()
-    if not (stored.task.positives and stored.input.at_loci) or stored.facts.covariates:
+    lacking = stored.facts.covariates or (stored.facts.signal if own_module(settings.data.name) else [])
+    if not (stored.task.positives and stored.input.at_loci) or lacking:
         _write(pd.DataFrame(columns=COLUMNS), path)
-        reason = "they would have no covariates" if stored.facts.covariates else "outputs are not yes or no"
-        return [f"no negatives: {reason}"]
+        return [f"no negatives: {f'they would have no {lacking[0]}' if lacking else 'outputs are not yes or no'}"]
     torch.set_num_threads(settings.train.threads)
     reader = build("data", settings.data)
     made = getattr(reader, "negatives", None)
@@ -96,8 +97,10 @@ def write_negatives(
     parts: dict[str, list[Scored]] = {}
     for of_fold in folds:
         context = _places(of_fold, reader, genome)
+        contigs = stored.examples["chrom"].unique() if stored.signal else ()
+        tracks = reader.open_signal(reader.read_genome(genome), contigs, Checks()) if stored.signal else None
         drawn = dict(_draw(of_fold, context, own, ratio, settings.seed, checks))
-        for kind, part in _score(of_fold, drawn, simple, runs, settings):
+        for kind, part in _score(of_fold, drawn, simple, runs, settings, tracks):
             parts.setdefault(kind, []).append(part)
     positives = parts.pop(POSITIVES, [])
     others = [_of_kind(stored, positives, parts[kind], settings).assign(negatives=kind, own=False) for kind in parts]
@@ -173,7 +176,12 @@ def _draw(
 
 
 def _score(
-    stored: Dataset, drawn: dict[str, EncodedExamples], simple: Path, runs: Sequence[Path], settings: Settings
+    stored: Dataset,
+    drawn: dict[str, EncodedExamples],
+    simple: Path,
+    runs: Sequence[Path],
+    settings: Settings,
+    tracks: Signal | None = None,
 ) -> Iterator[tuple[str, Scored]]:
     """Predict examples by the mean of the runs of a fold, and by its baselines."""
     files = [run / "model.safetensors" for run in runs]
@@ -182,8 +190,11 @@ def _score(
     flank = stored.facts.flank
     for kind, part in drawn.items():
         codes = part.codes[:, flank : part.codes.shape[1] - flank]
-        network = np.mean([model.predict(codes) for model in models], axis=0)
-        baselines = predict_sequences(simple, stored.fold, codes, stored.task)
+        values = tracks.windows(part.examples) if tracks else nothing(len(codes))
+        beside = {name: values[:, k] for k, name in enumerate(stored.facts.signal)} or None
+        network = np.mean([model.predict(codes, signal=beside) for model in models], axis=0)
+        standard = standardised(stored.facts.tracks, values)
+        baselines = predict_sequences(simple, stored.fold, codes, standard, stored.task)
         yield kind, Scored(part.examples, part.codes, np.concatenate([network[:, None], baselines], axis=1))
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from biocnn.nn.precision import full_float32
+from biocnn.nn.strands import BASES
 from biocnn.nn.words import Words, by_part
 
 BATCH = 256
@@ -34,9 +35,9 @@ def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
     Parameters
     ----------
     model
-        Network from (N, 4, L) to logits (N, K).
+        Network from (N, 4 + S, L) to logits (N, K).
     x
-        One-hot sequences, shape (N, 4, L).
+        One-hot sequences, and any tracks beside them, shape (N, 4 + S, L).
     output
         Index of the logit.
 
@@ -50,7 +51,10 @@ def base_contributions(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
     Majdandzic et al., Genome Biology 24, 109 (2023), doi:10.1186/s13059-023-02956-3.
     """
     gradient = by_part(
-        model, output, lambda network: _gradient(network, x, output), lambda words: words.changes(x, output)
+        model,
+        output,
+        lambda network: _gradient(network, x, output)[:, :BASES],
+        lambda words: words.changes(x[:, :BASES], output),
     )
     return gradient - gradient.mean(dim=1, keepdim=True)
 
@@ -60,7 +64,7 @@ def input_x_gradient(model: nn.Module, x: Tensor, output: int = 0) -> Tensor:
 
     For parameters and shapes see ``base_contributions``. The contributions of unknown bases and padding sum to 0.
     """
-    return x * base_contributions(model, x, output)
+    return x[:, :BASES] * base_contributions(model, x, output)
 
 
 def integrated_gradients(
@@ -113,13 +117,19 @@ def integrated_contributions(model: nn.Module, x: Tensor, steps: int = 64, outpu
         times this) sum to logit(x) minus the logit of the unknown sequence of the same length. For the words of a
         mixture see ``Words.contributions``.
     """
-    unknown = x.sum(1, keepdim=True).expand_as(x) / 4
+    start = unknown(x)
 
     def of_network(network: nn.Module) -> Tensor:
-        gradient = _mean_gradient(network, x, unknown, steps, output)
+        gradient = _mean_gradient(network, x, start, steps, output)[:, :BASES]
         return gradient - gradient.mean(dim=1, keepdim=True)
 
-    return by_part(model, output, of_network, lambda words: words.contributions(x, output))
+    return by_part(model, output, of_network, lambda words: words.contributions(x[:, :BASES], output))
+
+
+def unknown(x: Tensor) -> Tensor:
+    """Return sequences with unknown bases, the same padding and the same tracks: shape (N, 4 + S, L)."""
+    bases = x[:, :BASES]
+    return torch.cat([bases.sum(1, keepdim=True).expand_as(bases) / BASES, x[:, BASES:]], 1)
 
 
 def _mean_gradient(model: nn.Module, x: Tensor, start: Tensor, steps: int, output: int) -> Tensor:

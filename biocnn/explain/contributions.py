@@ -7,10 +7,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from biocnn.explain.attributions import BATCH, base_contributions, evaluating, integrated_contributions
+from biocnn.explain.attributions import BATCH, base_contributions, evaluating, integrated_contributions, unknown
 from biocnn.explain.deeplift import deep_lift, shuffled_references, unsupported
 from biocnn.explain.mutagenesis import saturation_mutagenesis
-from biocnn.nn.encode import one_hot
+from biocnn.nn.encode import encoded
+from biocnn.nn.strands import BASES
 
 Method = Literal["deeplift", "mutagenesis", "integrated_gradients", "gradient"]
 LONGEST = 256  # bp mutated by default: the time grows with the square of the length
@@ -19,7 +20,7 @@ TRIED = 16  # sequences on which DeepLIFT is tested
 OFF = 1e-3  # tolerated deviation of summed contributions from the difference of logits, relative to the sum
 
 
-def decided(model: nn.Module, codes: np.ndarray, method: Method | None) -> Method:
+def decided(model: nn.Module, codes: np.ndarray, method: Method | None, signal: np.ndarray | None = None) -> Method:
     """Return the given method, or DeepLIFT if it adds up on the first sequences, else mutagenesis.
 
     It does not if a network has layers without a rule, or if its ``forward`` itself rectifies or multiplies. Sequences
@@ -31,22 +32,30 @@ def decided(model: nn.Module, codes: np.ndarray, method: Method | None) -> Metho
     if unsupported(model):
         return otherwise
     device, codes = next(model.parameters()).device, codes[:TRIED]
-    x = one_hot(torch.from_numpy(codes).to(device))
-    lifted = deep_lift(model, x, shuffled_references(codes, 2).to(device))
-    sums = (x * lifted.contributions).sum((1, 2)).abs().max()
+    signal = None if signal is None else signal[:TRIED]
+    x = _encoded(codes, signal, device)
+    lifted = deep_lift(model, x, shuffled_references(codes, 2, signal=signal).to(device))
+    sums = (x[:, :BASES] * lifted.contributions).sum((1, 2)).abs().max()
     rounding = 1e-5 * _logits(model, x, 0).abs().max()
     return "deeplift" if lifted.delta.abs().max() <= OFF * sums + rounding else otherwise
 
 
 def contributions(
-    model: nn.Module, codes: np.ndarray, outputs: np.ndarray, method: Method, *, references: int = 10, seed: int = 0
+    model: nn.Module,
+    codes: np.ndarray,
+    outputs: np.ndarray,
+    method: Method,
+    *,
+    references: int = 10,
+    seed: int = 0,
+    signal: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute the contributions of all bases to one logit per example.
 
     Parameters
     ----------
     model
-        Network from (N, 4, L) to logits (N, K), on the device to use.
+        Network from (N, 4 + S, L) to logits (N, K), on the device to use.
     codes
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
     outputs
@@ -59,6 +68,8 @@ def contributions(
         Number of shuffles that DeepLIFT compares each example with.
     seed
         Seed of the shuffles.
+    signal
+        Tracks beside the bases as the network receives them, shape (N, S, L), which references keep; None: none.
 
     Returns
     -------
@@ -74,15 +85,16 @@ def contributions(
     delta = np.full(len(codes), np.nan, np.float32)
     for output in np.unique(outputs):
         rows = np.flatnonzero(outputs == output)
-        x = one_hot(torch.from_numpy(codes[rows]).to(device))
+        tracks = None if signal is None else signal[rows]
+        x = _encoded(codes[rows], tracks, device)
         if method == "deeplift":
-            others = shuffled_references(codes[rows], references, seed).to(device)
+            others = shuffled_references(codes[rows], references, seed, tracks).to(device)
             values = deep_lift(model, x, others, int(output)).contributions
         elif method == "integrated_gradients":
-            others = x.sum(1, keepdim=True).expand_as(x)[:, None] / 4
+            others = unknown(x)[:, None]
             values = integrated_contributions(model, x, STEPS, int(output))
         elif method == "mutagenesis":
-            change = saturation_mutagenesis(model, codes[rows], int(output))
+            change = saturation_mutagenesis(model, codes[rows], int(output), tracks)
             others, values = None, change - change.mean(1, keepdim=True)
         else:
             others, values = None, base_contributions(model, x, int(output))
@@ -90,8 +102,13 @@ def contributions(
         if others is not None:
             reference = _logits(model, others.flatten(0, 1), output).view(others.shape[:2]).mean(1)
             difference = _logits(model, x, output) - reference
-            delta[rows] = ((x * values).sum((1, 2)) - difference).float().cpu().numpy()
+            delta[rows] = ((x[:, :BASES] * values).sum((1, 2)) - difference).float().cpu().numpy()
     return result, delta
+
+
+def _encoded(codes: np.ndarray, signal: np.ndarray | None, device: torch.device) -> torch.Tensor:
+    tracks = None if signal is None else torch.from_numpy(signal).to(device)
+    return encoded(torch.from_numpy(codes).to(device), tracks)
 
 
 @torch.no_grad()

@@ -15,8 +15,9 @@ from biocnn.data.shuffle import dinucleotide_shuffle
 from biocnn.explain.attributions import evaluating
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 from biocnn.nn.blocks import GlobalPool
-from biocnn.nn.encode import one_hot
+from biocnn.nn.encode import encoded
 from biocnn.nn.layers import ACTS
+from biocnn.nn.strands import BASES
 from biocnn.nn.words import WordMixture, network_of
 
 PAIRS = 256  # pairs of sequence and reference per batch
@@ -64,11 +65,12 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
     Parameters
     ----------
     model
-        Network from (N, 4, L) to logits (N, K), made of linear layers, activations and poolings.
+        Network from (N, 4 + S, L) to logits (N, K), made of linear layers, activations and poolings.
     x
-        One-hot sequences, shape (N, 4, L).
+        One-hot sequences, and any tracks beside them, shape (N, 4 + S, L).
     references
-        One-hot references of each sequence, shape (N, n, 4, L), e.g. from ``shuffled_references``.
+        One-hot references of each sequence, with its tracks, shape (N, n, 4 + S, L), e.g. from
+        ``shuffled_references``.
     output
         Index of the logit.
 
@@ -102,6 +104,7 @@ def deep_lift(model: nn.Module, x: Tensor, references: Tensor, output: int = 0) 
 def _lift_mixture(model: WordMixture, x: Tensor, references: Tensor, output: int) -> DeepLift:
     """Add the contributions of words, which need no rule, to those of the network."""
     found, share, words = deep_lift(model.network, x, references, output), model.share[output], model.words
+    x, references = x[:, :BASES], references[:, :, :BASES]
     others = words.contributions(references.flatten(0, 1), output).view_as(references)
     # Bases have contributions of their own; what those of the references sum to is taken from each position.
     there = (references * others).sum(2, keepdim=True).mean(1)
@@ -109,14 +112,17 @@ def _lift_mixture(model: WordMixture, x: Tensor, references: Tensor, output: int
     return DeepLift(values, share * found.delta)
 
 
-def shuffled_references(codes: np.ndarray, n: int = REFERENCES, seed: int = 0) -> Tensor:
-    """Return dinucleotide shuffles of each sequence as references: codes (N, L) to one-hot (N, n, 4, L).
+def shuffled_references(
+    codes: np.ndarray, n: int = REFERENCES, seed: int = 0, signal: np.ndarray | None = None
+) -> Tensor:
+    """Return dinucleotide shuffles of each sequence as references: codes (N, L) to one-hot (N, n, 4 + S, L).
 
-    The shuffles of the i-th sequence depend only on ``seed`` and i.
+    The shuffles of the i-th sequence depend only on ``seed`` and i, and have its tracks, shape (N, S, L), if any.
     """
     each = [dinucleotide_shuffle(np.tile(row, (n, 1)), np.random.default_rng([seed, i])) for i, row in enumerate(codes)]
     drawn = np.stack(each) if each else np.zeros((0, n, codes.shape[1]), np.uint8)
-    return one_hot(torch.from_numpy(drawn).flatten(0, 1)).unflatten(0, (len(codes), n))
+    tracks = None if signal is None else torch.from_numpy(signal).repeat_interleave(n, 0)
+    return encoded(torch.from_numpy(drawn).flatten(0, 1), tracks).unflatten(0, (len(codes), n))
 
 
 def unsupported(model: nn.Module) -> str:
@@ -130,10 +136,10 @@ def unsupported(model: nn.Module) -> str:
 def _explain(model: nn.Module, x: Tensor, references: Tensor, output: int) -> tuple[Tensor, Tensor]:
     if not isinstance(model, SequenceNetwork) or type(model).forward is not SequenceNetwork.forward:
         return _one_strand(model, x, references, output)
-    mask = x.abs().amax(1, keepdim=True) > 0
+    mask = x[:, :BASES].abs().amax(1, keepdim=True) > 0
 
     def logits(x: Tensor) -> Tensor:
-        known = x.abs().amax(1, keepdim=True) > 0
+        known = x[:, :BASES].abs().amax(1, keepdim=True) > 0
         # Not the network's shortcuts for pooling, which bypass the layers that carry rules.
         return model.head(model.pool(*model._positions(x, known)))
 
@@ -165,7 +171,8 @@ def _one_strand(
         result = logits(pairs)[:, output]
         multiplier = torch.autograd.grad(result[0::2].sum(), pairs)[0][0::2].view_as(references)
     # A base that replaces the reference's base adds its own multiplier and removes that of the reference.
-    values = multiplier - (references * multiplier).sum(2, keepdim=True)
+    of_bases = multiplier[:, :, :BASES]
+    values = of_bases - (references[:, :, :BASES] * of_bases).sum(2, keepdim=True)
     difference = (result[0::2] - result[1::2]).detach().view(-1, n)
     delta = ((x[:, None] - references) * multiplier).sum((2, 3)) - difference
     return values.mean(1), delta

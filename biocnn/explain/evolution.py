@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from biocnn.core.files import atomic
 from biocnn.data.shuffle import dinucleotide_shuffle
 from biocnn.explain.mutagenesis import saturation_mutagenesis
-from biocnn.nn.encode import one_hot, to_tensor
+from biocnn.nn.encode import encoded, to_tensor
 from biocnn.nn.summary import summary
 from biocnn.nn.words import network_of
 
@@ -22,7 +22,7 @@ WORTH = 0.02  # smallest gain of a mutation, as a share of all gains before it
 
 
 def evolve(
-    model: nn.Module, codes: np.ndarray, output: int = 0, most: int = MUTATIONS
+    model: nn.Module, codes: np.ndarray, output: int = 0, most: int = MUTATIONS, signal: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Apply the single mutation that increases a logit most, until it adds less than 2% of the increase so far.
 
@@ -36,6 +36,8 @@ def evolve(
         Index of the logit.
     most
         Largest number of mutations of a sequence.
+    signal
+        Tracks beside the bases as the network receives them, shape (N, S, L), which stay; None: none.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def evolve(
     codes, rows = codes.copy(), np.arange(len(codes))
     total, active = np.zeros(len(codes)), np.ones(len(codes), dtype=bool)
     for step in range(most + 1):
-        change = saturation_mutagenesis(model, codes, output).cpu().numpy()
+        change = saturation_mutagenesis(model, codes, output, signal).cpu().numpy()
         best = change.reshape(len(codes), -1).argmax(1)
         base, place = np.unravel_index(best, change.shape[1:])
         gain = change[rows, base, place]
@@ -66,6 +68,7 @@ def explain_evolution(
     probability: Callable[[Tensor], Tensor],
     seed: int,
     alphabet: str,
+    signal: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Evolve shuffled sequences for each output.
 
@@ -85,6 +88,8 @@ def explain_evolution(
         Seed of the shuffles.
     alphabet
         Letters of the sequences.
+    signal
+        Tracks of the sequences as the network receives them, shape (N, S, L), which shuffles keep; None: none.
 
     Returns
     -------
@@ -93,17 +98,18 @@ def explain_evolution(
         before and after, both sequences. Arrays: codes before and after (n, L), and attributions (n, 4, L): the change
         of the logit by each base, minus the mean over the four. Both are empty if the network is too slow.
     """
-    starts = dinucleotide_shuffle(
-        codes[np.linspace(0, len(codes) - 1, min(STARTS, len(codes))).astype(int)], np.random.default_rng(seed)
-    )
-    named = [ids[i] for i in np.linspace(0, len(codes) - 1, len(starts)).astype(int)]
+    chosen = np.linspace(0, len(codes) - 1, min(STARTS, len(codes))).astype(int)
+    starts, tracks = dinucleotide_shuffle(codes[chosen], np.random.default_rng(seed)), signal
+    named = [ids[i] for i in chosen]
+    if tracks is not None:
+        tracks = tracks[chosen]
     cost = summary(network_of(model), codes.shape[1]).multiply_adds * 3 * codes.shape[1] * len(starts) * len(outputs)
     most = int(min(MUTATIONS, BUDGET // max(cost, 1)))
     rows: list[dict[str, object]] = []
     arrays: dict[str, list[np.ndarray]] = {"before": [], "codes": [], "attributions": []}
     for k, output in enumerate(outputs if most >= FEWEST else ()):
-        evolved, change = evolve(model, starts, logits[k], most)
-        both = [_predicted(model, one, logits[k], k, probability) for one in (starts, evolved)]
+        evolved, change = evolve(model, starts, logits[k], most, tracks)
+        both = [_predicted(model, one, tracks, logits[k], k, probability) for one in (starts, evolved)]
         for i, start in enumerate(named):
             row = {"output": output, "start": start, "mutations": int((starts[i] != evolved[i]).sum())}
             row |= {
@@ -129,7 +135,14 @@ def write_evolution(folder: str | Path, table: pd.DataFrame, arrays: dict[str, n
 
 @torch.no_grad()
 def _predicted(
-    model: nn.Module, codes: np.ndarray, logit: int, output: int, probability: Callable[[Tensor], Tensor]
+    model: nn.Module,
+    codes: np.ndarray,
+    signal: np.ndarray | None,
+    logit: int,
+    output: int,
+    probability: Callable[[Tensor], Tensor],
 ) -> tuple[np.ndarray, np.ndarray]:
-    logits = model(one_hot(to_tensor(codes).to(next(model.parameters()).device)))
+    device = next(model.parameters()).device
+    tracks = None if signal is None else to_tensor(signal).to(device)
+    logits = model(encoded(to_tensor(codes).to(device), tracks))
     return logits[:, logit].cpu().numpy(), probability(logits)[:, output].cpu().numpy()

@@ -68,7 +68,7 @@ class GenomeFiles:
         if len(self.windows):
             self._sites(explanation)
         self._regions(explanation, model.outputs, suffixes)
-        if self.genome and model.facts.window and not model.facts.covariates:
+        if self.genome and model.facts.window and not (model.facts.covariates or model.facts.signal):
             self._view(explanation.attributions, model)
         columns = ["file", "content", "number", "note"]
         table = pd.DataFrame(self.listed, columns=columns)

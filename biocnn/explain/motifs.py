@@ -15,7 +15,8 @@ from biocnn.explain.similarity import grouped
 from biocnn.io.fasta import PADDING
 from biocnn.io.meme import Motif, information
 from biocnn.metrics.vectors import auroc, labelled, pearson
-from biocnn.nn.encode import one_hot
+from biocnn.nn.encode import encoded, one_hot
+from biocnn.nn.strands import BASES
 
 COLUMNS = (
     *("motif", "rank", "group", "n_sites", "information_content"),
@@ -85,7 +86,13 @@ class Sites:
         return Sites(self.activation[rows], self.start[rows], self.reverse[rows])
 
 
-def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outputs: Sequence[str] = ()) -> KernelMotifs:
+def kernel_motifs(
+    model: nn.Module,
+    codes: np.ndarray,
+    target: np.ndarray,
+    outputs: Sequence[str] = (),
+    signal: np.ndarray | None = None,
+) -> KernelMotifs:
     """Convert the kernels of the first convolution to motifs, from the windows that activate them most.
 
     Each kernel scans the sequences (both strands if ``model.strands`` is "both"). The best window of a sequence is a
@@ -99,13 +106,16 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     Parameters
     ----------
     model
-        Network whose first 4-channel ``Conv1d`` scans the one-hot sequence.
+        Network whose first ``Conv1d`` over 4 channels, or more with tracks, scans the one-hot sequence. Only the
+        weights of the bases count.
     codes
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding. Held-out examples of all labels.
     target
         Targets, shape (N,) or (N, K).
     outputs
         Names of the K outputs; by default numbers.
+    signal
+        Tracks beside the bases as the network receives them, shape (N, S, L); None: none.
 
     Raises
     ------
@@ -116,7 +126,7 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     ----------
     Alipanahi et al., Nature Biotechnology 33, 831-838 (2015), doi:10.1038/nbt.3300, supplementary notes 10.2.
     """
-    name, conv = first_convolution(model)
+    name, conv = first_convolution(model, 0 if signal is None else signal.shape[1])
     span = conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
     if codes.shape[1] < span:
         codes = np.pad(codes, ((0, 0), (0, span - codes.shape[1])), constant_values=5)
@@ -124,7 +134,7 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     columns = target.reshape(len(target), -1).astype(float)
     with evaluating(model):
         sites = scan(conv, codes, both_strands)
-        dead = _dead_kernels(model, name, codes, sites)
+        dead = _dead_kernels(model, name, codes, signal, sites)
     fits = np.isfinite(sites.activation[:, 0])
     codes, columns, sites = codes[fits], columns[fits], sites.of(fits)
     background = composition(codes, both_strands)
@@ -158,10 +168,10 @@ def kernel_motifs(model: nn.Module, codes: np.ndarray, target: np.ndarray, outpu
     return KernelMotifs(motifs, named, places, left_out, short)
 
 
-def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
-    """Return name and module of the first ``Conv1d`` over four channels."""
+def first_convolution(model: nn.Module, tracks: int = 0) -> tuple[str, nn.Conv1d]:
+    """Return name and module of the first ``Conv1d`` over the four bases, and any tracks."""
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv1d) and module.in_channels == 4 and module.groups == 1:
+        if isinstance(module, nn.Conv1d) and module.in_channels == BASES + tracks and module.groups == 1:
             return name, module
     raise InputError(
         f"{type(model).__name__} has no convolution over the four bases",
@@ -172,7 +182,7 @@ def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
 @torch.no_grad()
 def scan(conv: nn.Conv1d, codes: np.ndarray, both_strands: bool) -> Sites:
     """Find the best window of each kernel in each sequence; windows lie within it and do not overlap padding."""
-    weight = conv.weight.detach()
+    weight = conv.weight.detach()[:, :BASES]
     strands = [weight, weight.flip(1, 2)] if both_strands else [weight]
     span = conv.dilation[0] * (conv.kernel_size[0] - 1) + 1
     size = max(1, BATCH_BASES // codes.shape[1])
@@ -269,14 +279,17 @@ def _windows(codes: np.ndarray, start: np.ndarray, reverse: np.ndarray, span: in
 
 
 @torch.no_grad()
-def _dead_kernels(model: nn.Module, name: str, codes: np.ndarray, sites: Sites) -> np.ndarray:
+def _dead_kernels(
+    model: nn.Module, name: str, codes: np.ndarray, signal: np.ndarray | None, sites: Sites
+) -> np.ndarray:
     """Return the kernels without which the logits of the sequences that activate them most do not change."""
     key = f"{name}.weight" if name else "weight"
     weight = model.get_parameter(key).detach()
     dead = np.zeros(len(weight), dtype=bool)
     for kernel in range(len(weight)):
         probes = np.argsort(-sites.activation[:, kernel], kind="stable")[:PROBES]
-        x = one_hot(torch.from_numpy(codes[probes]).to(weight.device)).to(weight.dtype)
+        tracks = None if signal is None else torch.from_numpy(signal[probes]).to(weight.device)
+        x = encoded(torch.from_numpy(codes[probes]).to(weight.device), tracks).to(weight.dtype)
         silenced = weight.clone()
         silenced[kernel] = 0
         without: Tensor = torch.func.functional_call(model, {key: silenced}, (x,))

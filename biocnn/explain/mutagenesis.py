@@ -10,7 +10,7 @@ from biocnn.explain.attributions import BATCH, evaluating
 from biocnn.explain.edited_network import EditedLogits, EditedNetwork
 from biocnn.explain.edits import Unsupported
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
-from biocnn.nn.encode import complement, one_hot, to_tensor
+from biocnn.nn.encode import complement, encoded, one_hot, to_tensor
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.words import by_part
 
@@ -21,7 +21,9 @@ CLOSE = 1e-5  # tolerance relative to the terms summed in a logit; observed are 
 
 
 @torch.no_grad()
-def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output: int = 0) -> Tensor:
+def saturation_mutagenesis(
+    model: nn.Module, codes: np.ndarray | Tensor, output: int = 0, signal: np.ndarray | Tensor | None = None
+) -> Tensor:
     """Compute the change of a logit for every substitution at every position.
 
     In networks made of our blocks only the values that an edit can change are recomputed. Each call verifies some
@@ -31,11 +33,13 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
     Parameters
     ----------
     model
-        Network from (N, 4, L) to logits (N, K).
+        Network from (N, 4 + S, L) to logits (N, K).
     codes
         Shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
     output
         Index of the logit.
+    signal
+        Tracks beside the bases as the network receives them, shape (N, S, L), which mutants keep; None: none.
 
     Returns
     -------
@@ -44,32 +48,37 @@ def saturation_mutagenesis(model: nn.Module, codes: np.ndarray | Tensor, output:
         unknown base is replaced by each of the four.
     """
     codes = (to_tensor(codes) if isinstance(codes, np.ndarray) else codes).to(_device(model))
+    signal = codes.new_zeros(len(codes), 0, codes.shape[1]) if signal is None else signal
+    signal = (to_tensor(signal) if isinstance(signal, np.ndarray) else signal).to(_device(model))
     if not _mutable(codes).any():
         return torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
     with evaluating(model):
         x = one_hot(codes)
         return by_part(
-            model, output, lambda network: _followed(network, codes, output), lambda words: words.changes(x, output)
+            model,
+            output,
+            lambda network: _followed(network, codes, signal, output),
+            lambda words: words.changes(x, output),
         )
 
 
-def _followed(model: nn.Module, codes: Tensor, output: int) -> Tensor:
+def _followed(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> Tensor:
     """Use the fast method if it is supported and verified, else the full network."""
     try:
         edited = EditedNetwork(fuse_batchnorm(model), output)
         change = _change(edited, model, codes)
     except Unsupported as reason:
         log.info("mutants run through the full network: edits cannot be propagated through %s", reason)
-        return _one_by_one(model, codes, output)
+        return _one_by_one(model, codes, signal, output)
     example, new, place = _some(change, codes)
-    wrong = change[example, new, place] - _mutants(model, codes, output, example, new, place)
+    wrong = change[example, new, place] - _mutants(model, codes, signal, output, example, new, place)
     scale, worst = max(edited.scale, float(change.abs().max())), float(wrong.abs().max())
     if not worst <= CLOSE * scale:
         message = (
             "mutants run through the full network: propagated edits differ by %.2g, in logits with terms up to %.2g"
         )
         log.warning(message, worst, scale)
-        return _one_by_one(model, codes, output)
+        return _one_by_one(model, codes, signal, output)
     return change
 
 
@@ -103,28 +112,31 @@ def _some(change: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return torch.unravel_index(chosen[mutable.flatten()[chosen]], change.shape)
 
 
-def _one_by_one(model: nn.Module, codes: Tensor, output: int) -> Tensor:
+def _one_by_one(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> Tensor:
     """Run every mutant through the full network."""
     change = torch.zeros(len(codes), 4, codes.shape[1], device=codes.device)
     every = _mutable(codes).nonzero(as_tuple=True)
-    change[every] = _mutants(model, codes, output, *every)
+    change[every] = _mutants(model, codes, signal, output, *every)
     return change
 
 
-def _mutants(model: nn.Module, codes: Tensor, output: int, example: Tensor, new: Tensor, place: Tensor) -> Tensor:
+def _mutants(
+    model: nn.Module, codes: Tensor, signal: Tensor, output: int, example: Tensor, new: Tensor, place: Tensor
+) -> Tensor:
     """Return the change of the logit for each of the given mutations."""
     parts = []
     for part in torch.arange(len(example), device=codes.device).split(BATCH):
         mutants = codes[example[part]]
         mutants[torch.arange(len(part), device=part.device), place[part]] = new[part].to(codes.dtype)
-        parts.append(model(one_hot(mutants))[:, output])
-    return torch.cat(parts).float() - _reference(model, codes, output, example)
+        parts.append(model(encoded(mutants, signal[example[part]]))[:, output])
+    return torch.cat(parts).float() - _reference(model, codes, signal, output, example)
 
 
-def _reference(model: nn.Module, codes: Tensor, output: int, example: Tensor) -> Tensor:
+def _reference(model: nn.Module, codes: Tensor, signal: Tensor, output: int, example: Tensor) -> Tensor:
     """Return the logits of the unmutated sequences."""
     rows, back = example.unique(return_inverse=True)
-    return torch.cat([model(one_hot(part))[:, output] for part in codes[rows].split(BATCH)]).float()[back]
+    parts = zip(codes[rows].split(BATCH), signal[rows].split(BATCH), strict=True)
+    return torch.cat([model(encoded(*part))[:, output] for part in parts]).float()[back]
 
 
 def _device(model: nn.Module) -> torch.device:

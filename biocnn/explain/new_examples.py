@@ -16,10 +16,11 @@ from biocnn.io.letters import BASES
 from biocnn.io.padded import pad
 from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, to_tensor
-from biocnn.prediction.compatibility import Adapted
+from biocnn.prediction.compatibility import Adapted, need
 from biocnn.prediction.images import all_of
 from biocnn.prediction.inputs import coded, codes_of, number_of, of_table, one_or_all
 from biocnn.prediction.model import Model
+from biocnn.prediction.signal import of_arrays
 
 
 class Contributions(NamedTuple):
@@ -45,7 +46,9 @@ class ActivationMap(NamedTuple):
     image: np.ndarray
 
 
-def explain(model: Model, inputs: Any, output: str | int | None, covariates: Any, method: Method | None) -> Any:
+def explain(
+    model: Model, inputs: Any, output: str | int | None, covariates: Any, method: Method | None, signal: Any = None
+) -> Any:
     """Explain predictions, for ``Model.explain``."""
     check_explained(model)
     if not isinstance(inputs, str | list | np.ndarray) and hasattr(inputs, "columns"):
@@ -55,7 +58,10 @@ def explain(model: Model, inputs: Any, output: str | int | None, covariates: Any
         codes = codes_of(inputs, model.facts.iupac)
         if not codes:
             return np.zeros((0, BASES, 0), np.float32)
-        return of_sequences(model, codes, coded(model, covariates, len(codes)), output, method).values
+        tracks = of_arrays(model, signal, codes)
+        return of_sequences(model, codes, coded(model, covariates, len(codes)), output, method, tracks).values
+    if signal is not None:
+        need(model, "sequence")
     z = coded(model, covariates, number_of(inputs) if model.facts.coded else 0)
     rows = iter(z)
     found = model._each(inputs, lambda image, name: of_image(model, image, name, next(rows, None), output).cam)
@@ -74,7 +80,7 @@ def check_explained(model: Model) -> None:
 
 def of_sequences(
     model: Model, codes: Sequence[np.ndarray], z: np.ndarray, output: str | int | None = None,
-    method: Method | None = None,
+    method: Method | None = None, tracks: Sequence[np.ndarray] = (),
 ) -> Contributions:  # fmt: skip
     """Attribute predictions to bases.
 
@@ -90,15 +96,17 @@ def of_sequences(
         Name or index of the output; None: the one with the largest prediction in each sequence.
     method
         As in the section explain; None: chosen by the network.
+    tracks
+        Tracks of each sequence as the network receives them, (S, L); empty: none.
     """
-    task = model.task
-    p = model._sequences(codes, z)[:, : len(model.outputs)]
+    task, signal = model.task, np.stack(tracks) if len(tracks) else None
+    p = model._sequences(codes, z, signal)[:, : len(model.outputs)]
     truth = np.zeros_like(p) if task.positives or task.exclusive else p
     chosen = explained_output(truth, p) if output is None else np.full(len(p), index_of(model, output))
     stacked = pad(codes)
-    method = decided(model.network, stacked, method)
+    method = decided(model.network, stacked, method, signal)
     logits = np.array([task.logit_of(int(k)) for k in chosen], int)
-    values, delta = contributions(model.network, stacked, logits, method, references=REFERENCES)
+    values, delta = contributions(model.network, stacked, logits, method, references=REFERENCES, signal=signal)
     return Contributions(values, chosen, p[np.arange(len(p)), chosen], delta, method)
 
 

@@ -119,13 +119,14 @@ def explain_sequences(
     alphabet: str = "ACGT",
     both_strands: bool = True,
     seed: int = 0,
+    signal: np.ndarray | None = None,
 ) -> SequenceExplanation:
     """Extract motifs from kernels and attributions, match them, and explain the examples with largest prediction.
 
     Parameters
     ----------
     model
-        Trained network from (N, 4, L) to logits (N, K), on the device to use.
+        Trained network from (N, 4 + S, L) to logits (N, K), on the device to use.
     codes
         Held-out examples, shape (N, L), uint8: 0-3 = ACGT(U), 4 = unknown, 5 = padding.
     target, probability
@@ -151,12 +152,16 @@ def explain_sequences(
         Whether motifs of DNA may lie on either strand, and are compared with reverse complements; never those of RNA.
     seed
         Seed of shuffled sequences.
+    signal
+        Tracks beside the bases as the network receives them, shape (N, S, L); None: none. They are the same in
+        sequences, mutants and shuffles, so that all contributions are of bases.
     """
     target, probability = target.reshape(len(target), -1), probability.reshape(len(probability), -1)
-    explained, method = explained_output(target, probability), decided(model, codes, method)
+    explained, method = explained_output(target, probability), decided(model, codes, method, signal)
+    tracks = np.zeros((len(codes), 0, codes.shape[1]), np.float32) if signal is None else signal
     rna, known = alphabet == RNA, (database or {}).values()
     both_strands = both_strands and not rna
-    found = kernel_motifs(network_of(model), codes, target, outputs)
+    found = kernel_motifs(network_of(model), codes, target, outputs, tracks)
     checks.add("explain", "made", "motifs", len(found.motifs))
     for reason, number in found.left_out.items():
         checks.add("explain", "dropped", f"kernels, {reason}", number)
@@ -165,7 +170,7 @@ def explain_sequences(
     of_each, regions = [], []
     for output in range(target.shape[1]):
         one, part = _seqlets(
-            model, codes, target, probability, names, output, method, seed, n_regions, both_strands, rna
+            model, codes, tracks, target, probability, names, output, method, seed, n_regions, both_strands, rna
         )  # fmt: skip
         of_each.append(one)
         regions.append(part)
@@ -178,7 +183,9 @@ def explain_sequences(
     similar = match_motifs([*seqlets.motifs, *found.motifs], known, best=SIMILAR, reverse_complement=both_strands)
 
     def explained_for(rows: np.ndarray, of: np.ndarray) -> dict[str, np.ndarray]:
-        values, delta = contributions(model, codes[rows], of, method, references=REFERENCES, seed=seed)
+        values, delta = contributions(
+            model, codes[rows], of, method, references=REFERENCES, seed=seed, signal=tracks[rows]
+        )
         return {
             "id": names[rows],
             "codes": codes[rows],
@@ -193,7 +200,7 @@ def explain_sequences(
     worth = worth_explaining(target)
     rows = worth[np.argsort(-probability[worth, explained[worth]], kind="stable")[:n_examples]]
     attributions = explained_for(rows, explained[rows])
-    attributions["change"] = _mutations(model, codes[rows], explained[rows])
+    attributions["change"] = _mutations(model, codes[rows], tracks[rows], explained[rows])
     rows, of, kind = worst(target, probability, n_examples)
     mistakes = explained_for(rows, of) | {"kind": kind}
     sites = [example_sites(one, seqlets, named, both_strands) for one in (attributions, mistakes)]
@@ -246,6 +253,7 @@ def write_sequences(folder: str | Path, explanation: SequenceExplanation) -> Non
 def _seqlets(
     model: nn.Module,
     codes: np.ndarray,
+    tracks: np.ndarray,
     target: np.ndarray,
     probability: np.ndarray,
     ids: np.ndarray,
@@ -270,13 +278,12 @@ def _seqlets(
     rows = _spaced(worth_explaining(target[:, [output]]), limited(n_regions or min(SEQLET_SEQUENCES, most)))
     negative = _clear_negatives(target[:, output], probability[:, output]) if rna else np.zeros(0, int)
     number = limited(min(BACKGROUND, most)) if len(rows) else 0
-    if len(negative):
-        others = codes[_spaced(negative, number)]
-    else:
-        others = dinucleotide_shuffle(codes[np.resize(rows, number)], np.random.default_rng(seed))
+    apart = _spaced(negative, number) if len(negative) else np.resize(rows, number)
+    others = codes[apart] if len(negative) else dinucleotide_shuffle(codes[apart], np.random.default_rng(seed))
+    given = {"references": SEQLET_REFERENCES, "seed": seed}
     values, nothing = (
-        contributions(model, x, np.full(len(x), output), method, references=SEQLET_REFERENCES, seed=seed)[0]
-        for x in (codes[rows], others)
+        contributions(model, x, np.full(len(x), output), method, **given, signal=beside)[0]
+        for x, beside in ((codes[rows], tracks[rows]), (others, tracks[apart]))
     )
     motifs = seqlet_motifs(codes[rows], values, present(others, nothing), ids[rows], both_strands=both_strands, rna=rna)
     return motifs, Regions(ids[rows], codes[rows], values)
@@ -298,9 +305,10 @@ def _spaced(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)] if len(rows) else rows
 
 
-def _mutations(model: nn.Module, codes: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def _mutations(model: nn.Module, codes: np.ndarray, tracks: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     change = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
     for output in np.unique(outputs):
         rows = np.flatnonzero(outputs == output)
-        change[rows] = saturation_mutagenesis(model, codes[rows], int(output)).float().cpu().numpy()
+        found = saturation_mutagenesis(model, codes[rows], int(output), tracks[rows])
+        change[rows] = found.float().cpu().numpy()
     return change

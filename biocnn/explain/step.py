@@ -102,6 +102,7 @@ def sequences(request: Request) -> Iterator[str]:
         outputs=model.outputs,
         alphabet=dataset.facts.alphabet,
         both_strands=strands_of(settings, dataset.facts) == "both",
+        signal=dataset.tracks(rows) if dataset.signal else None,
     )
     write_sequences(folder, explanation)
     yield from GenomeFiles(folder, dataset, request.genome).write(explanation, model, request.predictions)
@@ -109,7 +110,8 @@ def sequences(request: Request) -> Iterator[str]:
     if wanted := model.outputs[: settings.explain.units]:
         logits = [model.task.logit_of(k) for k in range(len(wanted))]
         about = (logits, model.task.probability, settings.seed, dataset.facts.alphabet)
-        evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, *about)
+        tracks = dataset.tracks(rows) if dataset.signal else None
+        evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, *about, tracks)
         write_evolution(folder, *evolved)
         yield f"{plural(len(evolved[0]), 'sequence')} made to excite outputs" + (
             "" if len(evolved[0]) else ": the network is too slow"

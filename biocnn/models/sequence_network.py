@@ -9,15 +9,16 @@ from torch.nn.functional import max_pool1d, pad
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 from biocnn.nn.classifier_blocks import body_before, dense_head
 from biocnn.nn.covariates import apart, through
-from biocnn.nn.strands import check_strands
+from biocnn.nn.strands import BASES, check_strands, flip, has_bases
 
 
 class SequenceNetwork(nn.Module):
     """Features at each position, global pooling and a head: (N, C, *spatial) to (N, out_channels).
 
-    In one-hot sequences (``spatial_dims`` 1, ``in_channels`` 4) columns sum to 1, with unknown bases as 0.25 in each
-    channel. Columns of zeros are padding at the end: positions that see only padding are ignored, so that a sequence
-    has the same logits alone and padded in a batch. Further channels are covariates, see ``biocnn.nn.covariates``.
+    In one-hot sequences (``spatial_dims`` 1, ``in_channels`` 4, or more with tracks) the columns of the bases sum to 1,
+    with unknown bases as 0.25 in each channel. Columns of zeros are padding at the end: positions that see only padding
+    are ignored, so that a sequence has the same logits alone and padded in a batch. Channels beyond ``in_channels`` are
+    covariates, see ``biocnn.nn.covariates``.
 
     Subclasses only create these parts.
 
@@ -54,7 +55,8 @@ class SequenceNetwork(nn.Module):
         combine: Literal["max", "mean"],
     ) -> None:
         super().__init__()
-        self.one_hot, self.in_channels = spatial_dims == 1 and in_channels == 4, in_channels
+        self.one_hot, self.in_channels = has_bases(spatial_dims, in_channels), in_channels
+        self.bases_only = self.one_hot and in_channels == BASES
         check_strands(strands, spatial_dims, in_channels)
         self.features, self.pool, self.head = features, over, head
         self.BODY = ("recurrent", *body_before(head))  # only some networks have the first
@@ -97,9 +99,8 @@ def best_of(spatial_dims: int, size: int) -> nn.Module:
 
 
 def reverse_strand(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Return the reverse complement of one-hot sequences (N, 4, L) with the same padding at each end."""
-    # Codes of complementary bases are c and 3 - c, so reversing channels and positions changes the strand.
-    other = x.flip(1, 2)
+    """Return the other strand of sequences (N, 4 + S, L) with the same padding at each end."""
+    other = flip(x)
     if mask is None:
         return other
     more = mask.flip(2).int().argmax(2) - mask.int().argmax(2)  # padding after minus padding before the sequence
@@ -110,9 +111,10 @@ def reverse_strand(x: Tensor, mask: Tensor | None) -> Tensor:
 def _known(x: Tensor) -> Tensor | None:
     """Return where there is a base, known or unknown: shape (N, 1, L), bool; None if there is no padding."""
     # On a GPU the masked computation is faster than waiting for the result of this check.
-    if x.device.type == "cpu" and x.detach().sum() == len(x) * x.shape[-1]:
+    bases = x[:, :BASES].detach()
+    if x.device.type == "cpu" and bases.sum() == len(x) * x.shape[-1]:
         return None
-    return x.abs().amax(1, keepdim=True) > 0
+    return bases.abs().amax(1, keepdim=True) > 0
 
 
 def after(layer: nn.Module, mask: Tensor) -> Tensor:

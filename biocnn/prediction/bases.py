@@ -8,7 +8,7 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.io.genome import Genome
 from biocnn.prediction.compatibility import refuse_covariates
-from biocnn.prediction.scanner import Scanner, check_scan
+from biocnn.prediction.scanner import Along, Scanner, check_scan, tracks_of
 from biocnn.tasks.facts import Facts
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class BaseScanner:
     Parameters
     ----------
     predict
-        Maps codes of windows, (window,) each, to probabilities (n, K, window).
+        Maps codes of windows, (window,) each, and their tracks, (n, S, window), or None, to probabilities,
+        (n, K, window).
     rows
         Maps the length of a window to the batch size.
     facts
@@ -36,7 +37,10 @@ class BaseScanner:
     """
 
     def __init__(
-        self, predict: Callable[[Sequence[np.ndarray]], np.ndarray], rows: Callable[[int], int], facts: Facts
+        self,
+        predict: Callable[[Sequence[np.ndarray], np.ndarray | None], np.ndarray],
+        rows: Callable[[int], int],
+        facts: Facts,
     ) -> None:
         if not facts.window:
             raise InputError(
@@ -48,13 +52,20 @@ class BaseScanner:
         self.together = rows(facts.window) * self.step
 
     def scan(
-        self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int = 1
+        self,
+        genome: Genome,
+        chrom: str,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        stride: int = 1,
+        along: Along | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Predict the bases of an interval.
 
         Parameters
         ----------
-        genome, chrom, start, end
+        genome, chrom, start, end, along
             As for `biocnn.prediction.scanner.Scanner.scan`.
         stride
             Every how many bases a prediction is returned.
@@ -70,35 +81,45 @@ class BaseScanner:
             If the genome has no such contig, or the stride is below 1.
         """
         check_scan(genome, chrom, stride)
-        return self._blocks(genome, chrom, start, genome.contigs[chrom] if end is None else end, stride)
+        return self._blocks(genome, chrom, start, genome.contigs[chrom] if end is None else end, stride, along)
 
     def _blocks(
-        self, genome: Genome, chrom: str, start: int, end: int, stride: int
+        self, genome: Genome, chrom: str, start: int, end: int, stride: int, along: Along | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for first in range(start, end, self.together):
             last = min(end, first + self.together)
-            starts = np.arange(first, last, self.step) - self.edge
-            windows = genome.windows(np.full(len(starts), genome.names.index(chrom)), starts, self.window)
-            p = self.predict(list(windows))[:, :, self.edge : self.edge + self.step]
+            starts = range(first - self.edge, last - self.edge, self.step)
+            windows = genome.windows(np.full(len(starts), genome.names.index(chrom)), np.array(starts), self.window)
+            tracks = along and tracks_of(along, chrom, starts, self.window)
+            p = self.predict(list(windows), tracks)[:, :, self.edge : self.edge + self.step]
             values = p.transpose(0, 2, 1).reshape(-1, p.shape[1])[: last - first]
             chosen = np.arange(first, last)[(start - first) % stride :: stride]
             yield chosen, values[chosen - first]
 
-    def along(self, codes: np.ndarray) -> np.ndarray:
-        """Predict the bases of a sequence (L,) of any length, with unknown bases around it: shape (K, L)."""
+    def along(self, codes: np.ndarray, signal: np.ndarray | None = None) -> np.ndarray:
+        """Predict the bases of a sequence (L,) of any length, with unknown bases around it: shape (K, L).
+
+        ``signal`` are its tracks, (S, L), for networks that need some.
+        """
         genome = Genome(codes, {"sequence": len(codes)}, {}, "")
-        return np.concatenate([values for _, values in self.scan(genome, "sequence")]).T
+
+        def beside(_: str, start: int, end: int) -> np.ndarray:
+            around = np.pad(signal, ((0, 0), (max(0, -start), max(0, end - len(codes)))))
+            return around[:, max(0, start) :][:, : end - start]
+
+        found = self.scan(genome, "sequence", along=None if signal is None else beside)
+        return np.concatenate([values for _, values in found]).T
 
 
 def scanner_of(model: "Model") -> Scanner | BaseScanner:
     """Return the scanner that suits what a model predicts: each base, or windows as a whole."""
     refuse_covariates(model)
     if model.task.target.spatial:
-        return BaseScanner(model._sequences, model._rows, model.facts)
+        return BaseScanner(lambda codes, signal: model._sequences(codes, signal=signal), model._rows, model.facts)
     k = len(model.outputs)  # without measures of the spread of values
     return Scanner(
         model.fused,
-        lambda codes: model._sequences(codes)[:, :k],
+        lambda codes, signal: model._sequences(codes, signal=signal)[:, :k],
         lambda logits: model._probability(logits)[:, :k],
         model._rows,
         model.facts.window,

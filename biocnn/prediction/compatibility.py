@@ -24,7 +24,7 @@ SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
 # Facts that averaged models, or a model and a stored data set, must share.
 ALIKE = (
     "kind", "task", "outputs", "spatial_dims", "window", "context", "alphabet", "channels", "normalise", "form",
-    "covariates", "upscale",
+    "covariates", "signal", "upscale",
 )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def same_data(model: Loaded, dataset: Dataset) -> None:
     InputError
         If model and data set differ.
     """
-    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype", "coded")):
+    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype", "coded", "tracks")):
         raise InputError(
             f"{dataset.folder}: {key} is {found}, but {model.path} was trained with {trained}",
             "give the data set of the same experiment, or one stored with the same settings",
@@ -193,7 +193,8 @@ def same_data(model: Loaded, dataset: Dataset) -> None:
 
 def _differ(one: Facts, other: Facts, keys: Iterable[str]) -> Iterator[tuple[str, Any, Any]]:
     """Return the fields that are given in both and differ."""
-    one, other = (facts.given() | {"covariates": facts.covariates} for facts in (one, other))  # left out if empty
+    beside = ("covariates", "signal")  # left out if empty
+    one, other = (facts.given() | {key: getattr(facts, key) for key in beside} for facts in (one, other))
     return ((key, one[key], other[key]) for key in keys if key in one and key in other and one[key] != other[key])
 
 

@@ -21,9 +21,9 @@ from biocnn.io.scales import Intensity
 from biocnn.io.stored_image import whole
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
-from biocnn.prediction.bases import BaseScanner
 from biocnn.prediction.compatibility import Adapted, Source, as_it_is
 from biocnn.prediction.images import InMemory, all_of
+from biocnn.prediction.signal import of_arrays
 from biocnn.tasks.inputs import make_input
 from biocnn.training.batches import make
 
@@ -46,18 +46,22 @@ def of_table(model: "Model", table: pd.DataFrame) -> tuple[list[Any], pd.DataFra
     return table[column].tolist(), table if model.facts.coded else None
 
 
-def predict_sequences(model: "Model", inputs: Any, covariates: Any = None) -> Any:
+def predict_sequences(model: "Model", inputs: Any, covariates: Any = None, signal: Any = None) -> Any:
     """Predict sequences, for ``Model.predict``."""
+    codes = codes_of(inputs, model.facts.iupac)
+    tracks = of_arrays(model, signal, codes)
     if model.task.target.spatial:
         coded(model, covariates, 0)
-        scanner = BaseScanner(model._sequences, model._rows, model.facts)
-        sequences = codes_of(inputs, model.facts.iupac)
-        check_lengths(sequences, None)
-        maps = [scanner.along(codes) for codes in sequences]
+        check_lengths(codes, None)
+        maps = [
+            model._scanner.along(one, *beside)
+            for one, *beside in zip(codes, *([tracks] if tracks else []), strict=True)
+        ]
         text = isinstance(inputs, str) and not Path(inputs).suffix
         return maps[0] if text or (isinstance(inputs, np.ndarray) and inputs.ndim == 1) else maps
-    codes = codes_of(inputs, model.facts.iupac)
-    return model.settled(model._sequences(codes, coded(model, covariates, len(codes))))
+    z = coded(model, covariates, len(codes))
+    check_lengths(codes, model.facts.window)
+    return model.settled(model._sequences(codes, z, np.stack(tracks) if tracks else None))
 
 
 def predict_images(model: "Model", inputs: Any, covariates: Any = None) -> Any:
@@ -158,10 +162,12 @@ def count_images(model: "Model", inputs: Any) -> Any:
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
     if not model.task.target.spatial:
-        yield from model.settled(model._sequences(list(dataset.windows(rows)), dataset.covariates[rows]))
+        found = model._sequences(list(dataset.windows(rows)), dataset.covariates[rows], dataset.tracks(rows))
+        yield from model.settled(found)
         return
     for start in range(0, len(rows), PART):
-        yield from model._sequences(list(dataset.windows(rows[start : start + PART])))
+        part = rows[start : start + PART]
+        yield from model._sequences(list(dataset.windows(part)), signal=dataset.tracks(part))
 
 
 def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:

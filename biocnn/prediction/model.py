@@ -15,20 +15,14 @@ from biocnn.config.schema import options
 from biocnn.config.settings import Fit, Predict
 from biocnn.core.errors import InputError
 from biocnn.core.files import as_path
-from biocnn.core.memory import bytes_per, room
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame, frame_of
-from biocnn.io.fasta import PADDING
-from biocnn.io.genome import Genome
 from biocnn.io.image_paths import named_images
 from biocnn.io.lazy import LazyImage, open_image
-from biocnn.io.padded import pad
 from biocnn.nn.covariates import beside
-from biocnn.nn.encode import one_hot
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
 from biocnn.nn.precision import fast_bfloat16
 from biocnn.nn.views import averaged, views
-from biocnn.prediction.bases import BaseScanner, Scanner, scanner_of
 from biocnn.prediction.blending import Blend
 from biocnn.prediction.boxes import BoxPredictor
 from biocnn.prediction.compatibility import Adapted, Source, adapt, check_options, choose, need, same_data
@@ -36,7 +30,6 @@ from biocnn.prediction.images import ImagePredictor, InMemory, Maps, MapsOnGrid,
 from biocnn.prediction.inputs import (
     IMAGES,
     channels_first,
-    check_lengths,
     count_images,
     features_of_images,
     framed,
@@ -44,17 +37,16 @@ from biocnn.prediction.inputs import (
     of_table,
     one_or_all,
 )
-from biocnn.prediction.trained_model import Trained
+from biocnn.prediction.sequence_model import SequenceModel
 from biocnn.tasks.objects import in_reading_order
-from biocnn.training.batches import BATCH
 from biocnn.training.checkpoint import load_model
-from biocnn.training.forward import default_device, logits_of, predict_probability
+from biocnn.training.forward import default_device
 from biocnn.training.target_unit import rescale, set_temperature
 
 T = TypeVar("T")
 
 
-class Model(Trained):
+class Model(SequenceModel):
     """A loaded model file: ``predict``, ``segment``, ``detect``, ``count``, ``scan``, ``explain`` and ``evaluate``.
 
     Predictions are made with batch norm fused into the convolutions, and in bfloat16 if training found this accurate
@@ -135,7 +127,7 @@ class Model(Trained):
         self.precision = checked if fast_bfloat16(self.device) else "float32"
         self.fused = fuse_batchnorm(self.network)
 
-    def predict(self, inputs: Any, covariates: Any = None) -> Any:
+    def predict(self, inputs: Any, covariates: Any = None, signal: Any = None) -> Any:
         """Predict probabilities, or values for regression.
 
         Parameters
@@ -149,6 +141,9 @@ class Model(Trained):
         covariates
             For models trained with covariates: a mapping of their names to numbers, in the unit of training, or words,
             for each input, in order; or a table. A value of None, NaN or "" is missing.
+        signal
+            For models trained with ``data.signal``: a mapping of the names of the tracks to values at each base, in the
+            unit of the files, NaN if missing: (N, L), or (L,) for one sequence.
 
         Returns
         -------
@@ -166,10 +161,15 @@ class Model(Trained):
         if isinstance(inputs, pd.DataFrame):
             inputs, own = of_table(self, inputs)
             covariates = own if covariates is None else covariates
-        found = resolve(self.input.predict)(self, inputs, covariates)
+        found = self._predicted(inputs, covariates, signal)
         return found if self.task.target.spatial else found[..., : len(self.outputs)]
 
-    def predict_intervals(self, inputs: Any, covariates: Any = None) -> np.ndarray:
+    def _predicted(self, inputs: Any, covariates: Any, signal: Any) -> Any:
+        if signal is not None:
+            need(self, "sequence")
+        return resolve(self.input.predict)(self, inputs, covariates, *([] if signal is None else [signal]))
+
+    def predict_intervals(self, inputs: Any, covariates: Any = None, signal: Any = None) -> np.ndarray:
         """Return an interval for each value of ``predict``: 90% of examples like those of training lie in it.
 
         Its width was chosen on the validation split, see ``biocnn.tasks.regression.Regression.tune``.
@@ -182,7 +182,7 @@ class Model(Trained):
         """
         if not self.task.standardised or self.task.target.spatial:
             raise InputError(f"{self.path} {self._is()}: it has no intervals", "call predict")
-        return self.task.intervals(resolve(self.input.predict)(self, inputs, covariates))
+        return self.task.intervals(self._predicted(inputs, covariates, signal))
 
     def features(self, inputs: Any) -> np.ndarray:
         """Return what the last layer of the network receives: shape (F,) for one image, else (N, F), float32.
@@ -196,13 +196,6 @@ class Model(Trained):
         """Predict examples of a stored data set, in order: as ``settled``, or (K, *spatial); each float32."""
         same_data(self, dataset)
         return resolve(self.input.predict_stored)(self, dataset, rows)
-
-    def scan(
-        self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predict windows along a chromosome, a block at a time; see `biocnn.prediction.scanner.Scanner.scan`."""
-        need(self, "sequence")
-        return self._scanner.scan(genome, chrom, start, end, stride=stride)
 
     def segment(self, inputs: Any) -> Any:
         """Predict masks (0/1 or class numbers, uint8) or, for objects, labels (int32; 0 = background, 1..n).
@@ -265,59 +258,6 @@ class Model(Trained):
         ``zoom``: image pixels per training pixel.
         """
         return self.task.decide(p, self.task.postprocess_at(self.meta.postprocess.given(), zoom))
-
-    @torch.inference_mode()
-    def logits(self, codes: Sequence[np.ndarray], z: np.ndarray | None = None) -> np.ndarray:
-        """Predict the logits of sequences; for regression, the values.
-
-        Parameters
-        ----------
-        codes
-            Codes of each sequence, shape (L,), uint8: 0-3 = ACGT(U), 4 = unknown.
-        z
-            Covariates as the network receives them, shape (N, Z); None: all are missing.
-
-        Returns
-        -------
-        logits
-            Shape (N, K), float32.
-
-        Raises
-        ------
-        InputError
-            If a sequence is empty or its length differs from the window of the model.
-        """
-        need(self, "sequence")
-        if not len(codes):
-            return np.zeros((0, len(self.outputs)), np.float32)
-        check_lengths(codes, self.facts.window)
-        z = np.zeros((len(codes), 0), np.float32) if z is None else z
-        found, rows = [], self._rows(max(map(len, codes))) if len(codes) > 1 else 1
-        for start in range(0, len(codes), rows):
-            part = slice(start, start + rows)
-            x, beyond = (torch.from_numpy(array).to(self.device) for array in (pad(codes[part]), z[part]))
-            found.append(logits_of(self.fused, beside(one_hot(x), beyond), self.precision).cpu().numpy())
-        return np.concatenate(found)
-
-    def _sequences(self, codes: Sequence[np.ndarray], z: np.ndarray | None = None) -> np.ndarray:
-        return self._probability(torch.from_numpy(self.logits(codes, z)))
-
-    def _probability(self, logits: Tensor) -> np.ndarray:
-        return self.task.probability(logits).cpu().numpy()
-
-    @cached_property
-    def _scanner(self) -> Scanner | BaseScanner:
-        return scanner_of(self)
-
-    def _predict_probability(self, x: Tensor) -> Tensor:
-        return predict_probability(self.fused, x, self.task, self.precision)
-
-    def _rows(self, length: int) -> int:
-        """Return the batch size for sequences of a length."""
-        codes = torch.zeros(1, length, dtype=torch.uint8, device=self.device)
-        codes[:, -1] = PADDING  # some networks need more memory for padded sequences
-        size = bytes_per(lambda n: self._predict_probability(one_hot(codes.expand(n, length))), 1)
-        return max(1, min(BATCH, int(room(self.memory_gb) / size)))
 
     def _each(self, inputs: Any, use: Callable[[Source, str], T]) -> Iterator[T]:
         """Yield the result of a function of each image and its name; an image is open until the next is requested."""

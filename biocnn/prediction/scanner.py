@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 
 from biocnn.core.errors import InputError, nearest
@@ -13,6 +14,8 @@ from biocnn.nn.words import network_of
 from biocnn.prediction.sliding import slides
 
 log = logging.getLogger("biocnn")
+
+Along = Callable[[str, int, int], np.ndarray]  # tracks of an interval as a network receives them, (S, bases)
 
 
 class Scanner:
@@ -23,7 +26,7 @@ class Scanner:
     network
         Network in evaluation mode.
     predict
-        Maps codes of windows, (window,) each, to probabilities (n, K).
+        Maps codes of windows, (window,) each, and their tracks, (n, S, window), or None, to probabilities (n, K).
     probability
         Maps logits (n, K) to probabilities.
     rows
@@ -40,7 +43,7 @@ class Scanner:
     def __init__(
         self,
         network: nn.Module,
-        predict: Callable[[Sequence[np.ndarray]], np.ndarray],
+        predict: Callable[[Sequence[np.ndarray], np.ndarray | None], np.ndarray],
         probability: Callable[[Tensor], np.ndarray],
         rows: Callable[[int], int],
         window: int | None,
@@ -56,7 +59,14 @@ class Scanner:
             log.info("scan: window by window, because %s (windows of %d bp) cannot run over stretches", name, window)
 
     def scan(
-        self, genome: Genome, chrom: str, start: int = 0, end: int | None = None, *, stride: int
+        self,
+        genome: Genome,
+        chrom: str,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        stride: int,
+        along: Along | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Predict every window of an interval.
 
@@ -70,6 +80,8 @@ class Scanner:
             unknown. The first window begins at ``start``, and no window extends beyond ``end``.
         stride
             Distance between the starts of windows, in bp.
+        along
+            Tracks of an interval, for networks that need some.
 
         Yields
         ------
@@ -84,24 +96,36 @@ class Scanner:
         """
         check_scan(genome, chrom, stride)
         end = genome.contigs[chrom] if end is None else end
-        return self._blocks(genome, chrom, range(start, end - self.window + 1, stride))
+        return self._blocks(genome, chrom, range(start, end - self.window + 1, stride), along)
 
-    def _blocks(self, genome: Genome, chrom: str, starts: range) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _blocks(
+        self, genome: Genome, chrom: str, starts: range, along: Along | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         together = self.sliding is not None and starts.step < self.window  # else windows do not overlap
         rows = self.sliding.rows(starts.step) if together else self.rows
         for first in range(0, len(starts), rows):
             block = starts[first : first + rows]
-            yield np.array(block), self._stretch(genome, chrom, block) if together else self._each(genome, chrom, block)
+            if together:
+                yield np.array(block), self._stretch(genome, chrom, block)
+            else:
+                yield np.array(block), self._each(genome, chrom, block, along)
 
     def _stretch(self, genome: Genome, chrom: str, starts: range) -> np.ndarray:
         codes = torch.from_numpy(genome.codes(chrom, starts[0], starts[-1] + self.window))
         if codes.max() > 5:  # ambiguous bases, which the word table does not contain
-            return self._each(genome, chrom, starts)
+            return self._each(genome, chrom, starts, None)
         return self.probability(self.sliding.logits(codes.to(self.sliding.table.device), starts.step))
 
-    def _each(self, genome: Genome, chrom: str, starts: range) -> np.ndarray:
+    def _each(self, genome: Genome, chrom: str, starts: range, along: Along | None) -> np.ndarray:
         contig = np.full(len(starts), genome.names.index(chrom))
-        return self.predict(list(genome.windows(contig, np.array(starts), self.window)))
+        windows = list(genome.windows(contig, np.array(starts), self.window))
+        return self.predict(windows, along and tracks_of(along, chrom, starts, self.window))
+
+
+def tracks_of(along: Along, chrom: str, starts: range, window: int) -> np.ndarray:
+    """Return the tracks of evenly spaced windows: shape (n, S, window)."""
+    stretch = along(chrom, starts[0], starts[-1] + window)
+    return sliding_window_view(stretch, window, axis=1)[:, :: starts.step].swapaxes(0, 1)
 
 
 def check_scan(genome: Genome, chrom: str, stride: int) -> None:

@@ -208,7 +208,7 @@ def slides(network: nn.Module, window: int) -> SlidingNetwork | SlidingMixture |
     if isinstance(network, WordMixture):
         inside = slides(network.network, window)
         return SlidingMixture(network, inside) if isinstance(inside, SlidingNetwork) else None
-    if not (isinstance(network, SequenceNetwork) and network.one_hot and len(network.features) == 1):
+    if not (isinstance(network, SequenceNetwork) and network.bases_only and len(network.features) == 1):
         return None
     block = network.features[0]
     if not (isinstance(block, ConvBlock) and [name for name, _ in block.named_children()] == ["conv", "act"]):

@@ -99,13 +99,19 @@ class Trained:
         return path
 
     def explain(
-        self, inputs: Any, output: str | int | None = None, *, covariates: Any = None, method: str | None = None
+        self,
+        inputs: Any,
+        output: str | int | None = None,
+        *,
+        covariates: Any = None,
+        signal: Any = None,
+        method: str | None = None,
     ) -> Any:
         """Explain predictions: which bases, or which parts of an image, support an output.
 
         Parameters
         ----------
-        inputs, covariates
+        inputs, covariates, signal
             As for ``Model.predict``.
         output
             Name or index of the output; None: the one with the largest prediction, or what the task explains first.
@@ -125,7 +131,7 @@ class Trained:
             As in ``Model.predict``, or if the model is for bags, or predicts boxes, each base, or numbers of pixels.
         """
         check(Explain, {"attributions": method}, "explain")
-        return resolve("biocnn.explain.new_examples:explain")(self, inputs, output, covariates, method)
+        return resolve("biocnn.explain.new_examples:explain")(self, inputs, output, covariates, method, signal)
 
     def evaluate(self, dataset: Dataset, **settings: Any) -> pd.DataFrame:
         """Evaluate on the splits of a data set, by the same functions as the workflow.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, SKY, VERMILION
 from biocnn.evaluation.audit import NETWORK
-from biocnn.evaluation.baselines import COVARIATES
+from biocnn.evaluation.baselines import COVARIATES, SIGNAL
 from biocnn.metrics import ERRORS
 from biocnn.report.blocks import Section, Table, Text, short, table
 from biocnn.report.figures import FAINT, MUTED, Gallery, letter, new_figure
@@ -30,7 +30,7 @@ _COLOURS |= {
 _COLOURS |= {"constant": FAINT, "brightness": GREEN}
 _COLOURS |= {"extreme intensities": ORANGE}
 _COLOURS |= {"base rate": FAINT, "mean profile": FAINT, "6-mers around the base": ORANGE}
-_COLOURS |= {NETWORK: GREEN, COVARIATES: MUTED}
+_COLOURS |= {NETWORK: GREEN, COVARIATES: MUTED, SIGNAL: MUTED, f"6-mers + {SIGNAL}": VERMILION}
 _MOST = 16  # outputs in the figure
 
 
@@ -79,6 +79,8 @@ def _described(results: Results) -> str:
         words += " For numbers also: the mean of the training split (constant), and a line on mean brightness."
     if COVARIATES in set(fitted["baseline"]):
         words += " All of them receive the covariates too, and one receives these alone."
+    if SIGNAL in set(fitted["baseline"]):
+        words += " One receives the mean of each track alone, and one these and the 6-mers."
     if "strands" in fitted and (fitted["strands"] == "both").any():
         words += " A k-mer and its reverse complement count as one."
     fewer = fitted[fitted["n"] < fitted["n_train"]]

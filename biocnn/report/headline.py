@@ -68,6 +68,8 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "GC content": "GC content alone",
     "dinucleotides": "a dinucleotide model",
     "6-mers": "a 6-mer model",
+    "mean signal": "the mean signal alone",
+    "6-mers + mean signal": "a 6-mer model with the mean signal",
     "constant": "the mean of the training split",
     "brightness": "a line on mean brightness",
     "intensities": "a linear model of intensities",

@@ -88,6 +88,11 @@ def _data(results: Results, given: dict[str, Any]) -> list[str]:
         found.append(f"Negatives are {NEGATIVES[negatives['name']]}, {number(ratio, 0)} per positive.")
     if results.facts.covariates:
         found.append(f"The network also received covariates ({', '.join(results.facts.covariates)}).")
+    if results.facts.signal:
+        tracks = ", ".join(results.facts.signal)
+        found.append(
+            f"The network also received tracks along the bases ({tracks}), standardised by the training split."
+        )
     split, unit = given["split"], given["split"]["group"]
     units = "groups of examples" if unit == "group" else f"groups by {unit}"
     if split["folds"]:

@@ -1,7 +1,7 @@
 """Explanations of new sequences and images, as arrays, pictures, and tracks of a genome."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.core.plurals import plural
 from biocnn.data.covariates import encode_covariates
+from biocnn.data.signal import standardised
 from biocnn.explain.genome_files import averaged
 from biocnn.explain.images import picture
 from biocnn.explain.new_examples import check_explained, of_image, of_sequences
@@ -43,6 +44,7 @@ def explain_files(
     genome: Path | None,
     covariates: Path | None,
     trust: Sequence[str] = (),
+    signal: Mapping[str, Path] | None = None,
     **fit: Any,
 ) -> None:
     """Explain the predictions of a model file for new sequences or images; ``fit`` as for ``Model``."""
@@ -50,23 +52,26 @@ def explain_files(
         raise InputError(f"{len(models)} models", "explain one model at a time")
     model = Model(models[0], trust=trust, **fit)
     check_explained(model)
-    if genome and not model.input.scanned:
-        raise InputError(f"--genome: {model.path} is a model for {model.input.examples}", "leave it out")
+    for name, given in (("genome", genome), ("signal", signal)):
+        if given and not model.input.scanned:
+            raise InputError(f"--{name}: {model.path} is a model for {model.input.examples}", "leave it out")
     if covariates and not model.facts.coded:
         raise InputError(f"--covariates: {model.path} was trained without covariates", "leave it out")
-    own = genome if model.input.scanned else covariates
-    for name, count in resolve(model.input.explained)(model, data, folder, own).items():
+    own = (genome, signal) if model.input.scanned else (covariates,)
+    for name, count in resolve(model.input.explained)(model, data, folder, *own).items():
         log.info("%s in %s", plural(count, "row"), name)
 
 
-def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | None) -> dict[str, int]:
+def explain_sequences(
+    model: Model, path: Path, folder: Path, genome: Path | None, signal: Mapping[str, Path] | None = None
+) -> dict[str, int]:
     """Explain new sequences.
 
     Parameters
     ----------
     model
         Model of numbers for whole sequences.
-    path, genome
+    path, genome, signal
         As for ``biocnn.apply.sequences.read_new``.
     folder
         Existing folder for explanations.csv (what was explained, or why not), attributions.npz (arrays as in the folder
@@ -74,7 +79,7 @@ def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | Non
         sequences, and, for intervals, attributions.bw with the contribution of each base of the genome.
     """
     checks = Checks()
-    new = read_new(path, model.facts, genome, checks)
+    new = read_new(path, model, genome, checks, signal=signal)
     names, faults = new.table["sequence"].astype(str), {}
     for row, codes in enumerate(new.codes):
         try:
@@ -84,7 +89,8 @@ def explain_sequences(model: Model, path: Path, folder: Path, genome: Path | Non
     rows = [row for row in range(len(new.codes)) if row not in faults]
     if rows:
         codes = [new.codes[row] for row in rows]
-        found = of_sequences(model, codes, coded(model, None, len(rows)))
+        tracks = [standardised(model.facts.tracks, new.signal[row]) for row in rows] if len(new.signal) else []
+        found = of_sequences(model, codes, coded(model, None, len(rows)), tracks=tracks)
         stacked = pad(codes)
         arrays = {"id": names[rows].to_numpy(str), "codes": stacked, "attributions": found.values}
         arrays |= {"output": found.output, "probability": found.probability, "delta": found.delta}

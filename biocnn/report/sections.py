@@ -31,7 +31,7 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
         section.blocks.append(Text(_described(results)))
     if len(results.examples):
         section.blocks.append(_splits(results))
-    section.blocks.extend([*splits.folds(results), *splits.leakage(results)])
+    section.blocks.extend([*splits.folds(results), *splits.leakage(results), *_signal(results)])
     checks = pd.concat([results.table("checks.tsv"), results.table("dataset/checks.tsv")], ignore_index=True)
     if len(checks):
         columns = [name for name in ("source", "outcome", "reason", "count", "example") if name in checks]
@@ -87,6 +87,19 @@ def _splits(results: Results) -> object:
         named = zip(results.task.pixel_classes, shares, strict=False)
         caption += " Pixels: " + ", ".join(f"{name} {share:.1%}" for name, share in named) + "."
     return table(caption, columns, rows, ", ".join(["Examples", *counted_targets, "Objects"]))
+
+
+def _signal(results: Results) -> Iterator[Table]:
+    """List the tracks beside the bases."""
+    rows = [[one.name, number(one.mean), number(one.sd), f"{one.covered:.1%}"] for one in results.facts.tracks]
+    if rows:
+        fold = ", in fold 0" if results.facts.folds else ""
+        caption = (
+            f"Tracks that the network receives beside the bases, in the windows of the training split{fold}, which "
+            "determine how they are standardised; bases without a value count as the mean."
+        )
+        header = ["Track", "Mean", "Standard deviation", "Bases with a value"]
+        yield table(caption, header, rows, ", ".join(header[1:]))
 
 
 def training(results: Results, gallery: Gallery) -> Section:
@@ -202,7 +215,8 @@ def _python(results: Results, network: str, models: list[tuple[str, Path]]) -> l
     path = f"results/{results.name}/runs/{models[0][0]}/model.safetensors"
     module = own_module(network)
     trust = f', trust=["{module}"]' if module else ""
-    call = "predict(..., covariates=...)" if results.facts.covariates else "predict(...)"
+    beside = {"covariates": results.facts.covariates, "signal": results.facts.signal}
+    call = f"predict({', '.join(['...', *(f'{name}=...' for name, given in beside.items() if given)])})"
     call = "detect(...)" if results.task and results.task.detects else call
     return [
         "",

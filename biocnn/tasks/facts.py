@@ -156,6 +156,15 @@ class Covariate(Frozen):
         return coded + [f"{self.name}: missing"] * self.missing
 
 
+class Track(Frozen):
+    """A track beside the bases, as measured on the training split, which determines how it is standardised."""
+
+    name: str
+    mean: float = 0.0
+    sd: Annotated[float, Field(gt=0)] = 1.0  # 1 if constant
+    covered: Annotated[float, Field(ge=0, le=1)] = 1.0  # share of the bases that have a value
+
+
 class Stated(Frozen):
     """Facts that a reader gives about all examples; fields with a default may be left out."""
 
@@ -169,6 +178,7 @@ class Stated(Frozen):
     parts: list[Part] = []  # of outputs of several kinds
     covariates: list[str] = []  # names of what a network also receives beside each example
     # For sequences.
+    signal: list[str] = []  # names of tracks, the channels after those of the bases
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"  # what ambiguous letters stand for
     window: Annotated[int, Field(ge=1, le=10**8)] | None = None  # bp; None: sequences differ in length
@@ -208,6 +218,7 @@ class Measured(Frozen):
     values: ValueStats | None = None  # of maps of numbers; of bases, on their scale
     rates: list[Annotated[float, Field(gt=0)]] = []  # mean value of a base, of each output; 1 if all are 0
     coded: list[Covariate] = []  # the covariates, in order
+    tracks: list[Track] = []  # the tracks of ``signal``, in order
     pixel_fit: PixelFit | None = None  # of images to images with the same channels
     intensity: Intensity | None = None
     normalise: Literal["auto", "dataset", "image"] = (
@@ -244,8 +255,12 @@ class Facts(Measured, Stated):
         yield from task.check_facts()
         if self.spatial_dims not in given.dimensions:
             yield f"{given.examples} of {self.spatial_dims} dimensions"
-        if given.channels not in (None, self.in_channels):
-            yield f"{given.examples} have {given.channels} channels, not {self.in_channels}"
+        if given.channels not in (None, self.in_channels - len(self.signal)):
+            yield f"{given.examples} have {given.channels} channels, not {self.in_channels - len(self.signal)}"
+        if self.signal and not (given.scanned and self.window):
+            yield "signal is for sequences of one length"
+        if self.tracks and [one.name for one in self.tracks] != self.signal:
+            yield "tracks does not describe the signal"
         if self.covariates and task.target.spatial:
             yield "covariates are for one target per example"
         if self.coded and [one.name for one in self.coded] != self.covariates:

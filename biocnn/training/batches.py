@@ -23,7 +23,7 @@ from biocnn.data.fresh_shuffles import FreshShuffles
 from biocnn.io.fasta import PADDING
 from biocnn.metrics.masks import IGNORE
 from biocnn.nn.covariates import beside
-from biocnn.nn.encode import normalise, one_hot, to_tensor
+from biocnn.nn.encode import encoded, normalise, to_tensor
 from biocnn.nn.hidden_pixels import draws_for, hide
 from biocnn.nn.layers import LAST
 from biocnn.tasks.inputs import Input
@@ -160,6 +160,7 @@ class SequenceBatches:
         self.largest = min(self.batch_size, len(codes)) * codes.shape[1]  # positions in a batch of `plain`, at most
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
         self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
+        self.signal = torch.from_numpy(dataset.tracks(rows, flanks=True)).to(device)
         self.lengths = None if dataset.facts.window else (self.codes != PADDING).sum(1)
         self.foreground, self.occupied = foreground, None
         if foreground:
@@ -195,23 +196,28 @@ class SequenceBatches:
         return map(self.get, indices)
 
     def get(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return an augmented batch: x of shape (N, 4 + Z, L), L that of the longest, y of shape (N, K)."""
+        """Return an augmented batch: x of shape (N, 4 + S + Z, L), L that of the longest, y of shape (N, K)."""
         codes = self.drawn.index_select(0, index)
         if self.lengths is not None:
             codes = codes[:, : int(self.lengths[index].max())]
         x, move = augmented(self.augment, codes, self.draws, index)
         y = self.target.warp(self.y.index_select(0, index), move, x.shape[1:])
-        return beside(self._see(x), self.z.index_select(0, index)), y
+        signal = self.signal.index_select(0, index)
+        if signal.shape[1]:
+            signal = move.maps(signal, "nearest").nan_to_num()  # unknown where nothing is stored, so the mean
+        return beside(self.see(x, signal), self.z.index_select(0, index)), y
 
     def plain(self, batch_size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all examples in order, without augmentation."""
         batch_size = batch_size or self.batch_size
         for start in range(0, len(self), batch_size):
             part = slice(start, start + batch_size)
-            yield beside(self._see(self.codes[part]), self.z[part]), self.y[part]
+            yield beside(self.see(self.codes[part], self.signal[part]), self.z[part]), self.y[part]
 
-    def _see(self, codes: Tensor) -> Tensor:
-        return one_hot(codes[:, self.flank : codes.shape[1] - self.flank])
+    def see(self, codes: Tensor, signal: Tensor, shift: int = 0) -> Tensor:
+        """Return what a network sees of stored sequences and their tracks, by default without their flanks."""
+        seen = slice(self.flank + shift, codes.shape[1] - self.flank + shift)
+        return encoded(codes[:, seen], signal[..., seen])
 
 
 class ImageBatches:

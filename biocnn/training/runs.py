@@ -25,7 +25,6 @@ from biocnn.data.decisions import GIB, resolve
 from biocnn.data.frame import frame_of
 from biocnn.losses import Loss
 from biocnn.models.sequence_network import SequenceNetwork
-from biocnn.nn.encode import one_hot
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.nn.words import WordMixture
 from biocnn.tasks import Task, make_task
@@ -346,11 +345,11 @@ def recall_levels(
         101 ascending probabilities for each output; an empty list if it has no positives.
     """
     network.eval()
-    length, divisor = val.codes.shape[1] - 2 * val.flank, torch.tensor(temperatures, device=val.codes.device)
-    shifts = range(val.flank % SHIFT, 2 * val.flank + 1, SHIFT)
+    divisor = torch.tensor(temperatures, device=val.codes.device)
+    shifts = range(val.flank % SHIFT - val.flank, val.flank + 1, SHIFT)
     maxima = []
-    for codes in val.codes.split(batches.BATCH):
-        logits = [logits_of(network, one_hot(codes[:, at : at + length]), precision) for at in shifts]
+    for stored in zip(val.codes.split(batches.BATCH), val.signal.split(batches.BATCH), strict=True):
+        logits = [logits_of(network, val.see(*stored, shift), precision) for shift in shifts]
         maxima.append((torch.stack(logits).amax(0) / divisor).sigmoid().cpu().double().numpy())
     p, y = np.concatenate(maxima), val.y.cpu().numpy()
     positives = [p[y[:, k] == 1, k] for k in range(y.shape[1])]

@@ -84,6 +84,13 @@ def like_source(
         return section, {}
     source, own = read_source(train.start_from), own_settings(section)
     same = source.in_channels == facts.in_channels
+    if facts.spatial_dims == 1 and not same:
+        tracks = ", ".join(facts.signal) or "none"
+        raise InputError(
+            f"train.start_from: {train.start_from} takes {source.in_channels} channels, but the data have "
+            f"{facts.in_channels}: 4 bases, and the tracks of data.signal ({tracks})",
+            "start from a model that was trained with the same tracks",
+        )
     given = {key: value for key, value in source.settings.items() if same or key not in ("mean", "sd")}
     if within := given.get("network") if own.get("network") else None:  # both have a network within
         given |= {key: value for key, value in within.items() if key != "name"}

@@ -60,7 +60,7 @@ def start_at_words(network: SequenceNetwork, codes: np.ndarray, y: np.ndarray, s
     for channel, word in enumerate(found):
         at = int(rng.integers(size - len(word) + 1))
         convolution.weight[channel] *= NOISE
-        convolution.weight[channel, :, at : at + len(word)] += torch.from_numpy(_kernel(word)).to(convolution.weight)
+        convolution.weight[channel, :4, at : at + len(word)] += torch.from_numpy(_kernel(word)).to(convolution.weight)
         if convolution.bias is not None:
             convolution.bias[channel] = 2.0 - (word != GAP).sum()
     return ["".join("ACGT."[base] for base in word) for word in found]

@@ -8,14 +8,14 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic
 from biocnn.core.plurals import plural
-from biocnn.workflow.options import load_experiment, of_stored, options_of
+from biocnn.workflow.options import load_experiment, of_stored, options_of, tracks_of
 
 log = logging.getLogger("biocnn")
 
 
 def predict(
     models: list[Path], data: Path, out: Path,
-    *, genome: Path | None = None, covariates: Path | None = None,
+    *, genome: Path | None = None, covariates: Path | None = None, signal: str | None = None,
     config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
 ) -> None:  # fmt: skip
     """Predict new data with one or more models: masks, labels, boxes or tables of predictions, as suits the models.
@@ -24,7 +24,8 @@ def predict(
     file, an .npz file; a table with the column image) or bags of images. Or it is the folder of a stored data set,
     from `biocnn dataset`: then one model predicts its validation and test splits, and a sample of the training split.
 
-    COVARIATES is a table of those of the images; default: that of CONFIG. Options replace the settings of CONFIG, an
+    COVARIATES is a table of those of the images; default: that of CONFIG. SIGNAL are bigWig files of the tracks of
+    data.signal: NAME=FILE, separated by commas; default: those of CONFIG. Options replace the settings of CONFIG, an
     experiment. TRUST lists modules, separated by commas, that define your own networks; loading a model of such a
     module runs its code.
     """
@@ -36,7 +37,9 @@ def predict(
 
     table = covariates or (load_experiment(config, data_root).settings.apply.covariates if config else None)
     with atomic(out) as folder:
-        counts = apply_files(data, models, folder, covariates=table, genome=genome, **given)
+        counts = apply_files(
+            data, models, folder, covariates=table, genome=genome, signal=tracks_of(signal, config, data_root), **given
+        )
     log.info("%s", ", ".join(f"{plural(count, 'row')} in {out / name}" for name, count in counts.items()))
 
 
@@ -77,33 +80,35 @@ def features(
 
 def explain(
     models: list[Path], data: Path, out: Path,
-    *, genome: Path | None = None, covariates: Path | None = None, spacing: str = "as_trained",
-    intensity: str = "as_trained", channels: str | None = None,
+    *, genome: Path | None = None, covariates: Path | None = None, signal: str | None = None,
+    spacing: str = "as_trained", intensity: str = "as_trained", channels: str | None = None,
     config: Path | None = None, data_root: Path = Path(), trust: str = "",
 ) -> None:  # fmt: skip
     """Explain predictions: attributions of sequences, or activation maps of images, as arrays and pictures.
 
     DATA are new sequences (FASTA; BED or narrowPeak with GENOME; a table with the column sequence) or images (a folder,
-    a file, an .npz file; a table with the column image), with COVARIATES, a table of those of the images, if the model
-    takes any. Or it is the folder of a stored data set, from `biocnn dataset`: then the first model, with predictions
-    beside it and beside the others, is explained by its test split, with motifs, as CONFIG, an experiment, determines.
+    a file, an .npz file; a table with the column image), with COVARIATES, a table of those of the images, or SIGNAL,
+    the tracks of sequences, if the model takes any. Or it is the folder of a stored data set, from `biocnn dataset`:
+    then the first model, with predictions beside it and beside the others, is explained by its test split, with motifs,
+    as CONFIG, an experiment, determines.
 
-    TRUST as in `biocnn predict`.
+    SIGNAL and TRUST as in `biocnn predict`.
     """
     from biocnn.config.registry import resolve
     from biocnn.explain.step import explain_runs
 
     stored = (data / "facts.json").is_file()
-    if stored and (covariates or channels or {spacing, intensity} != {"as_trained"}):
-        options = "--covariates, --spacing, --intensity and --channels"
-        raise InputError(f"{options}: are for new images, but {data} is a stored data set", "leave them out")
+    if stored and (covariates or signal or channels or {spacing, intensity} != {"as_trained"}):
+        options = "--covariates, --signal, --spacing, --intensity and --channels"
+        raise InputError(f"{options}: are for new examples, but {data} is a stored data set", "leave them out")
     with atomic(out) as folder:
         folder.mkdir()
         if not stored:
             with needs("workflow", "pictures of explanations"):  # code that the rule does not run
                 explain_files = resolve("biocnn.report.new_explanations:explain_files")
             fit = {"spacing": spacing, "intensity": intensity, "channels": channels.split(",") if channels else None}
-            explain_files(models, data, folder, genome, covariates, trust.split(","), **fit)
+            tracks = tracks_of(signal, config, data_root)
+            explain_files(models, data, folder, genome, covariates, trust.split(","), tracks, **fit)
         elif config is None:
             raise InputError("--config: is missing", "name the experiment of the stored data set")
         else:
@@ -113,14 +118,15 @@ def explain(
 
 
 def variants(
-    vcf: Path, out: Path, *models: Path, genome: Path,
+    vcf: Path, out: Path, *models: Path, genome: Path, signal: str | None = None,
     config: Path | None = None, data_root: Path = Path(), prefix: str | None = None, seed: int | None = None,
     trust: str = "", **options: Any,
 ) -> None:  # fmt: skip
     """Score the variants of a VCF or BCF with one or more models: annotated and indexed VCF, and a table.
 
     GENOME is a FASTA file or a folder from `biocnn genome`. PREFIX starts the names of INFO fields; default: BIOCNN.
-    SEED draws the random variants; default: that of CONFIG, or 1. CONFIG and TRUST as in `biocnn predict`.
+    SEED draws the random variants; default: that of CONFIG, or 1. SIGNAL, for models trained with data.signal, CONFIG
+    and TRUST as in `biocnn predict`.
     """
     import torch
 
@@ -137,21 +143,22 @@ def variants(
     where = either_genome(genome)
     with atomic(out) as folder:
         folder.mkdir()
-        checks = annotate(vcf, loaded, where, folder, **settings)
+        checks = annotate(vcf, loaded, where, folder, signal=tracks_of(signal, config, data_root), **settings)
     for row in checks.rows:
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
 
 
 def scan(
-    genome: Path, out: Path, *models: Path,
+    genome: Path, out: Path, *models: Path, signal: str | None = None,
     config: Path | None = None, data_root: Path = Path(), trust: str = "", **options: Any,
 ) -> None:  # fmt: skip
     """Scan a genome, a FASTA file or a folder from `biocnn genome`: probability as bigWig, and peaks.
 
-    CONFIG and TRUST as in `biocnn predict`.
+    SIGNAL as in `biocnn predict`, for models trained with data.signal. CONFIG and TRUST as in `biocnn predict`.
     """
     from biocnn.apply.scan.step import scan_files
 
     with atomic(out) as folder:
         folder.mkdir()
-        scan_files(genome, models, folder, **options_of("scan", config, data_root, trust, options))
+        tracks = tracks_of(signal, config, data_root)
+        scan_files(genome, models, folder, signal=tracks, **options_of("scan", config, data_root, trust, options))

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from biocnn.core.errors import InputError
+
 # Steps whose options are the settings of these sections: see biocnn.config.settings.
 OPTIONS = {"predict": ("predict", "apply"), "variants": ("variants",), "scan": ("scan",)}
 
@@ -34,3 +36,14 @@ def load_experiment(config: Path, data_root: Path) -> Any:
     from biocnn.config.experiment import load  # pydantic would slow down `biocnn --help`
 
     return load(config, data_root)
+
+
+def tracks_of(text: str | None, config: Path | None, data_root: Path) -> dict[str, Path] | None:
+    """Return the bigWig files of tracks by name: of NAME=FILE,NAME=FILE, else data.signal of the experiment."""
+    if not text:
+        return getattr(load_experiment(config, data_root).settings.data, "signal", None) if config else None
+    parts = [part.partition("=") for part in text.split(",")]
+    for name, sign, path in parts:
+        if not (name.strip() and sign and path.strip()):
+            raise InputError(f"--signal: {name}{sign}{path!s} is not NAME=FILE", "for example --signal atac=atac.bw")
+    return {name.strip(): Path(path.strip()) for name, _, path in parts}

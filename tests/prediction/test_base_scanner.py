@@ -75,14 +75,20 @@ def test_each_base_is_predicted_by_the_middle_of_a_window(model: Model, length: 
 
 @pytest.mark.parametrize("stride", [1, 7])
 def test_a_scan_of_a_part_is_the_part_of_the_scan_where_windows_agree(stride: int) -> None:
-    def predict(windows: list[np.ndarray]) -> np.ndarray:
-        return np.stack(windows)[:, None].astype(np.float32)  # the prediction of a base is its code
+    def predict(windows: list[np.ndarray], tracks: np.ndarray | None) -> np.ndarray:
+        assert tracks is not None
+        np.testing.assert_array_equal(tracks[:, 0], windows)  # a track lies on its bases
+        return tracks  # the prediction of a base is its code
 
     codes = np.random.default_rng(4).integers(0, 4, 500).astype(np.uint8)
     genome = Genome(codes, {"a": 200, "b": 300}, {}, "g.fa")
     scanner = BaseScanner(predict, lambda window: 2, facts())
     assert (scanner.edge, scanner.step) == (8, 16)
-    found = list(scanner.scan(genome, "b", 13, 260, stride=stride))
+
+    def along(chrom: str, start: int, end: int) -> np.ndarray:
+        return genome.codes(chrom, start, end)[None].astype(np.float32)
+
+    found = list(scanner.scan(genome, "b", 13, 260, stride=stride, along=along))
     places, values = (np.concatenate(parts) for parts in zip(*found, strict=True))
     np.testing.assert_array_equal(places, np.arange(13, 260, stride))
     np.testing.assert_array_equal(values[:, 0], codes[200:][places])

@@ -96,7 +96,7 @@ def test_the_batch_size_does_not_matter(bound: Dataset, binder: Model, monkeypat
     codes = bound.windows(np.arange(60))
     whole = binder.predict(codes)
     for size in (1, 7):
-        monkeypatch.setattr("biocnn.prediction.model.BATCH", size)
+        monkeypatch.setattr("biocnn.prediction.sequence_model.BATCH", size)
         np.testing.assert_allclose(binder.predict(codes), whole, rtol=1e-5)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.progress import Progress
+from biocnn.data.signal import Signal
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome
 from biocnn.io.tracks import write_bigwig
@@ -28,6 +29,7 @@ def scan_bases(
     suffixes: dict[str, str],
     threshold: float | None,
     checks: Checks,
+    signal: Signal | None,
 ) -> None:
     """Write ``scan.bw`` for each class or track and, for classes, ``stretches.bed``, from the mean of the models.
 
@@ -47,6 +49,8 @@ def scan_bases(
         Smallest probability of a called base; None: a base is called as its likeliest class.
     checks
         Receives numbers of bases and stretches.
+    signal
+        Tracks that the models need; None: none.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def scan_bases(
             length = genome.contigs[chrom]
             for start in range(0, length, PART):
                 end = min(length, start + PART)
-                scans = [model.scan(genome, chrom, start, end, stride=1) for model in models]
+                scans = [model.scan(genome, chrom, start, end, stride=1, signal=signal) for model in models]
                 p = task.combine([np.concatenate([values for _, values in scan]) for scan in scans]).T
                 known = genome.codes(chrom, start, end) != UNKNOWN
                 counts.update(read=len(known), dropped=int((~known).sum()))

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import suffixes_of
 from biocnn.core.progress import Progress
+from biocnn.data.signal import Signal
 from biocnn.io.contigs import match_contigs
 from biocnn.io.fasta import UNKNOWN
 from biocnn.io.genome import Genome, either_genome
 from biocnn.io.tracks import BigWig, narrowpeak, write_bigwig
 from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
+from biocnn.prediction.signal import open_signal
 
 MAX_UNKNOWN = 0.5  # maximum fraction of unknown bases in a window, unless set in training
 ROWS = 1 << 14  # windows per batch
@@ -38,6 +40,7 @@ def scan_files(
     models: Sequence[Path],
     folder: Path,
     *,
+    signal: Mapping[str, Path] | None = None,
     trust: Sequence[str] = (),
     **settings: Any,
 ) -> None:
@@ -47,14 +50,16 @@ def scan_files(
     agree(loaded, "sequence")
     torch.set_num_threads(loaded[0].meta.experiment.train.threads)
     began, opened = time.monotonic(), either_genome(genome)
-    checks = scan_genome(opened, loaded, folder, **settings)
+    checks = scan_genome(opened, loaded, folder, signal=signal, **settings)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     for source, outcome, reason, count, _ in checks.rows:
         log.info("%s: %s %d %s", source, outcome, count, reason)
     log.info("in %.0f s", time.monotonic() - began)
 
 
-def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **settings: Any) -> Checks:
+def scan_genome(
+    genome: Genome, models: Sequence[Model], folder: Path, *, signal: Mapping[str, Path] | None = None, **settings: Any
+) -> Checks:
     """Scan contigs with one or more models: write tracks of the mean probability, and peaks named by rank.
 
     Models of bases write a value for each base and, of classes, stretches instead of peaks: see `scan_bases`.
@@ -71,6 +76,8 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
         Existing folder for ``scan.bw`` (the probability, on ``stride`` bp around the centre of each window) and
         ``peaks.narrowPeak``, if there is a threshold; with several outputs ``scan.NAME.bw`` and
         ``peaks.NAME.narrowPeak`` for each.
+    signal
+        bigWig files, by name, of the tracks that models trained with ``data.signal`` need.
     **settings
         Options of `biocnn scan`, with the defaults of ``Scan`` in ``biocnn.config.settings``; see below.
 
@@ -99,8 +106,9 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
         above 0.
     """
     (scan,) = options(settings, Scan)
-    window, stride = _agreed(models, genome, scan.stride), scan.stride
     checks = Checks()
+    beside = open_signal(models[0], signal, genome, genome.names, checks)
+    window, stride = _agreed(models, genome, scan.stride, beside), scan.stride
     chosen = _chosen(genome, None if scan.contigs == "all" else scan.contigs, window, checks)
     trained = models[0].meta.experiment.data.max_unknown
     share = MAX_UNKNOWN if trained is None else trained
@@ -108,7 +116,7 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
     if task.target.spatial:
         names = [*task.classes()] if task.target.labelled else task.outputs
         suffixes = dict(zip(names, suffixes_of(names), strict=True))
-        scan_bases(genome, models, folder, chosen, suffixes, scan.threshold, checks)
+        scan_bases(genome, models, folder, chosen, suffixes, scan.threshold, checks, beside)
         return checks
     counts: Counter[str] = Counter()
     if models[0].facts.alphabet == RNA:
@@ -124,7 +132,7 @@ def scan_genome(genome: Genome, models: Sequence[Model], folder: Path, **setting
             tracks.append(Track(name, bigwig, caller, window, stride))
         progress = Progress("bases", bases)
         for chrom in chosen:
-            for starts, probability in _mean(models, genome, chrom, stride):
+            for starts, probability in _mean(models, genome, chrom, stride, beside):
                 known = _unknown(genome, chrom, starts, window) <= share
                 counts.update(scanned=int(known.sum()), dropped=int((~known).sum()))
                 for track, values in zip(tracks, probability.T, strict=True):
@@ -174,10 +182,11 @@ class Track:
             checks.add("scan", "note", reason, count)
 
 
-def _agreed(models: Sequence[Model], genome: Genome, stride: int) -> int:
+def _agreed(models: Sequence[Model], genome: Genome, stride: int, signal: Signal | None) -> int:
     """Return the common window of the models, or 1 if they predict each base."""
     agree(models, "sequence")
-    models[0].scan(genome, genome.names[0], stride=stride)  # refuses models without a window, and an invalid stride
+    # This refuses models without a window, and an invalid stride.
+    models[0].scan(genome, genome.names[0], stride=stride, signal=signal)
     return 1 if models[0].task.target.spatial else models[0].facts.window
 
 
@@ -205,13 +214,16 @@ def _recall(models: Sequence[Model], output: int) -> np.ndarray | None:
     return np.mean([levels[output] for levels in every], axis=0) if known else None
 
 
-def _mean(models: Sequence[Model], genome: Genome, chrom: str, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _mean(
+    models: Sequence[Model], genome: Genome, chrom: str, stride: int, signal: Signal | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the mean probabilities of the models, some windows at a time."""
     window = models[0].facts.window
     starts = range(0, genome.contigs[chrom] - window + 1, stride)
     for first in range(0, len(starts), ROWS):
         block = starts[first : first + ROWS]
-        scans = [model.scan(genome, chrom, block[0], block[-1] + window, stride=stride) for model in models]
+        place = genome, chrom, block[0], block[-1] + window
+        scans = [model.scan(*place, stride=stride, signal=signal) for model in models]
         yield np.array(block), np.mean([np.concatenate([p for _, p in scan]) for scan in scans], axis=0)
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from biocnn.apply.variants.alleles import Alleles
 from biocnn.apply.variants.normalise import normalise
 from biocnn.apply.variants.reading import readable
 from biocnn.apply.variants.scoring import Ensemble
-from biocnn.apply.variants.windows import cut
+from biocnn.apply.variants.windows import cut, tracks_of
+from biocnn.data.signal import Signal, standardised
 from biocnn.explain import saturation_mutagenesis
 from biocnn.io.fasta import reverse_complement
 from biocnn.io.genome import Genome
@@ -79,7 +79,9 @@ class Choice:
         return self.named if self.wanted else self.largest[:number]
 
 
-def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) -> dict[str, np.ndarray]:
+def mutation_maps(
+    ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen], signal: Signal | None = None
+) -> dict[str, np.ndarray]:
     """Compute saturation mutagenesis of the windows of variants, with the allele of the larger logit.
 
     Parameters
@@ -90,6 +92,8 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
         Genome of the variants.
     chosen
         Variants to map.
+    signal
+        Tracks that the models need; None: none.
 
     Returns
     -------
@@ -104,11 +108,13 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
     for i, variant in enumerate(chosen):
         contig = np.array([variant.contig])
         start, ref, alt = normalise(genome, contig, np.array([variant.pos - 1]), [variant.ref], [variant.alt])
-        pair = np.concatenate(cut(genome, contig, start, ref, alt, length))
-        better = int(ensemble.logits(pair).mean(0)[:, variant.output].argmax())
+        place = contig, start, ref, alt, length
+        pair, tracks = np.concatenate(cut(genome, *place)), signal and np.concatenate(tracks_of(signal, *place))
+        better = int(ensemble.logits(pair, tracks).mean(0)[:, variant.output].argmax())
         codes[i] = pair[better]
         allele.append(("REF", "ALT")[better])
-        change[i] = _change(ensemble, pair[[better]], variant.output)
+        beside = None if tracks is None else tracks[[better]]
+        change[i] = _change(ensemble, pair[[better]], beside, variant.output)
         flank = (length - len(ref[0])) // 2
         mark[i], first[i] = max(0, flank), start[0] - flank
         chrom.append(variant.chrom if not better or len(ref[0]) == len(alt[0]) else "")
@@ -116,13 +122,14 @@ def mutation_maps(ensemble: Ensemble, genome: Genome, chosen: Sequence[Chosen]) 
     return {"codes": codes, "change": change, "mark": mark, **place}
 
 
-def _change(ensemble: Ensemble, codes: np.ndarray, output: int) -> np.ndarray:
+def _change(ensemble: Ensemble, codes: np.ndarray, tracks: np.ndarray | None, output: int) -> np.ndarray:
     changes = []
     for model, turn in zip(ensemble.models, ensemble.turn, strict=True):
-        here = saturation_mutagenesis(model.network, torch.from_numpy(codes), output)[0].cpu().numpy()
+        signal = None if tracks is None else standardised(model.facts.tracks, tracks)
+        here = saturation_mutagenesis(model.network, codes, output, signal)[0].cpu().numpy()
         if turn:
-            other = torch.from_numpy(reverse_complement(codes).copy())
-            there = saturation_mutagenesis(model.network, other, output)[0].cpu().numpy()
+            other, signal = reverse_complement(codes).copy(), None if signal is None else signal[:, :, ::-1].copy()
+            there = saturation_mutagenesis(model.network, other, output, signal)[0].cpu().numpy()
             here = (here + there[::-1, ::-1]) / 2
         changes.append(here)
     return np.mean(changes, axis=0)

@@ -10,6 +10,7 @@ import torch
 from biocnn.apply.variants.substitutions import CLOSE, Substitutions, supports
 from biocnn.config.strands import RNA
 from biocnn.core.errors import InputError
+from biocnn.data.signal import standardised
 from biocnn.io.fasta import UNKNOWN, reverse_complement
 from biocnn.prediction.compatibility import agree, refuse_covariates
 from biocnn.prediction.model import Model
@@ -69,7 +70,13 @@ class Ensemble:
         self.followed = [Substitutions(m) if supports(m) else None for m in models]
         self.unchecked = True
 
-    def pairs(self, reference: np.ndarray, alternative: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(
+        self,
+        reference: np.ndarray,
+        alternative: np.ndarray,
+        place: int,
+        tracks: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the logits of both windows of variants.
 
         Equal windows are scored once; substitutions are propagated if the models support it.
@@ -80,6 +87,8 @@ class Ensemble:
             Shape (N, L), uint8: 0-3 = ACGT, 4 = unknown.
         place
             Column of the substitutions among them.
+        tracks
+            Tracks of both, shape (N, S, L) each, for models that need some.
 
         Returns
         -------
@@ -87,7 +96,7 @@ class Ensemble:
             Shape (models, N, K) each, float32.
         """
         if None in self.followed:
-            both = self.logits(np.concatenate([reference, alternative]))
+            both = self.logits(np.concatenate([reference, alternative]), tracks and np.concatenate(tracks))
             return both[:, : len(reference)], both[:, len(reference) :]
         found = [np.empty((len(self.models), len(reference), len(self.outputs)), np.float32) for _ in range(2)]
         differs = reference != alternative
@@ -127,17 +136,23 @@ class Ensemble:
             raise RuntimeError(f"substitutions propagated through the network are wrong by {wrong:.2g}")
         self.unchecked = False
 
-    def logits(self, codes: np.ndarray) -> np.ndarray:
-        """Compute logits of windows (N, L), scoring equal ones once: shape (models, N, K), float32."""
+    def logits(self, codes: np.ndarray, tracks: np.ndarray | None = None) -> np.ndarray:
+        """Compute logits of windows (N, L) with their tracks, if any, (N, S, L): shape (models, N, K), float32.
+
+        Equal windows are scored once, unless tracks may differ.
+        """
         if not len(codes):
             return np.zeros((len(self.models), 0, len(self.outputs)), np.float32)
-        first, back = _different(codes)
+        first, back = _different(codes) if tracks is None else [np.arange(len(codes))] * 2
         different = codes[first]
         found = []
         for model, turn in zip(self.models, self.turn, strict=True):
-            logits = model.logits(different)
-            both = (logits + model.logits(reverse_complement(different))) / 2 if turn else logits
-            found.append(self._reported(both))
+            signal = None if tracks is None else standardised(model.facts.tracks, tracks)
+            logits = model.logits(different, signal=signal)
+            if turn:
+                other = None if signal is None else signal[:, :, ::-1]
+                logits = (logits + model.logits(reverse_complement(different), signal=other)) / 2
+            found.append(self._reported(logits))
         return np.stack(found)[:, back]
 
     def probability(self, logits: np.ndarray) -> np.ndarray:

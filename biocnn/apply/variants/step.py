@@ -1,7 +1,7 @@
 """Score variants in blocks: read, cut windows, score, write, count."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from biocnn.apply.variants.normalise import normalise
 from biocnn.apply.variants.reading import header_contigs, read_vcf, readable
 from biocnn.apply.variants.reread import reread
 from biocnn.apply.variants.scoring import Ensemble, effects
-from biocnn.apply.variants.windows import BOTH, Kept, column, cut, one_pair
+from biocnn.apply.variants.windows import BOTH, Kept, column, cut, one_pair, tracks_of
 from biocnn.apply.variants.writing import Writer
 from biocnn.config.schema import option_fields, options
 from biocnn.config.settings import Variants
@@ -25,9 +25,11 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import sha256
 from biocnn.core.progress import Progress
+from biocnn.data.signal import Signal
 from biocnn.io.contigs import check_lengths, find_contigs
 from biocnn.io.genome import Genome
 from biocnn.prediction.model import Model
+from biocnn.prediction.signal import open_signal
 
 ROUNDING = 1e-6  # changes below this fraction of a logit are rounding
 
@@ -40,6 +42,7 @@ def annotate(
     *,
     seed: int = 1,
     prefix: str = "BIOCNN",
+    signal: Mapping[str, Path] | None = None,
     **settings: Any,
 ) -> Checks:
     """Score the variants of a file with one or more models, some thousands at a time.
@@ -58,6 +61,8 @@ def annotate(
         Seed of the background.
     prefix
         Prefix of INFO fields.
+    signal
+        bigWig files, by name, of the tracks that models trained with ``data.signal`` need; see ``tracks_of``.
     **settings
         Options of `biocnn variants`, see ``Variants`` in ``biocnn.config.settings``.
 
@@ -72,7 +77,9 @@ def annotate(
         If a file, an allele or a setting is invalid; names the line.
     """
     vcf, (asked,) = Path(vcf), options(settings, Variants)
-    scorer = Scorer(Ensemble(models, asked.window, asked.strands), genome, asked, seed)
+    ensemble, read = Ensemble(models, asked.window, asked.strands), Checks()
+    tracks = open_signal(models[0], signal, genome, genome.names, read)
+    scorer = Scorer(ensemble, genome, asked, seed, tracks)
     header, blocks = read_vcf(vcf)
     named = header_contigs(header)
     check_lengths(vcf, named, find_contigs(named, genome, False, vcf), genome)
@@ -103,6 +110,7 @@ def annotate(
         )
     counts.unseen = scorer.unseen
     checks = counts.checks(reader)
+    checks.rows += read.rows
     for what, count in form.counts.items():
         checks.add(vcf.name, "note", f"not conforming to the VCF specification: {what}", count, form.examples[what])
     for words, count in reread(folder / "variants.vcf.gz", vcf, counts.records).items():
@@ -129,10 +137,14 @@ class Scorer:
         Settings; offsets and background are used.
     seed
         Seed of the background.
+    signal
+        Tracks that the models need; None: none.
     """
 
-    def __init__(self, ensemble: Ensemble, genome: Genome, variants: Variants, seed: int) -> None:
-        self.ensemble, self.genome, self.offsets = ensemble, genome, variants.offsets
+    def __init__(
+        self, ensemble: Ensemble, genome: Genome, variants: Variants, seed: int, signal: Signal | None = None
+    ) -> None:
+        self.ensemble, self.genome, self.offsets, self.signal = ensemble, genome, variants.offsets, signal
         places = [column(ensemble.window, offset, kept) for offset in variants.offsets for kept in BOTH]
         if not places or not all(0 <= place < ensemble.window for place in places):
             most = (ensemble.window - 1) // 2
@@ -188,8 +200,9 @@ class Scorer:
     def _pairs(
         self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str], offset: int, kept: Kept
     ) -> tuple[np.ndarray, np.ndarray]:
-        pair = cut(self.genome, contig, start, ref, alt, self.ensemble.window, offset, kept)
-        logits = self.ensemble.pairs(*pair, column(self.ensemble.window, offset, kept))
+        place = contig, start, ref, alt, self.ensemble.window, offset, kept
+        pair, tracks = cut(self.genome, *place), self.signal and tracks_of(self.signal, *place)
+        logits = self.ensemble.pairs(*pair, column(self.ensemble.window, offset, kept), tracks)
         return np.stack(logits), (pair[0] == pair[1]).all(1)
 
     def _rounding(self, reference: np.ndarray, alternative: np.ndarray) -> np.ndarray:
@@ -272,7 +285,7 @@ def _write_chosen(folder: Path, choice: Choice, scorer: Scorer, maps: int | list
         titles = [
             f"{c.id if c.id != '.' else ''} {c.chrom}:{c.pos} {_short(c.ref)}>{_short(c.alt)}".strip() for c in shown
         ]
-        maps = mutation_maps(scorer.ensemble, scorer.genome, shown)
+        maps = mutation_maps(scorer.ensemble, scorer.genome, shown, scorer.signal)
         values = np.array([c.values[:2] for c in shown])
         named = np.array([outputs[c.output] for c in shown], str)
         np.savez(folder / "maps.npz", title=np.array(titles, str), values=values, output=named, **maps)

@@ -93,4 +93,4 @@ class Substitutions:
 def supports(model: Model) -> bool:
     """Return whether substitutions can be propagated through a model."""
     network = network_of(model.network)
-    return type(network) is DeepBind and network.one_hot and model.precision == "float32"
+    return type(network) is DeepBind and network.bases_only and model.precision == "float32"

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from biocnn.apply.variants.alleles import CODES
+from biocnn.data.signal import Signal
 from biocnn.io.fasta import encode
 from biocnn.io.genome import Genome
 
@@ -59,15 +61,51 @@ def cut(
         Shape (N, window), uint8: 0-3 = ACGT, 4 = unknown or beyond the end of the contig.
     """
     start = np.asarray(start, np.int64)
+    first, other, longer = _starts(start, ref, alt, window, offset, kept)
+    return (
+        _haplotype(genome, contig, first, start, ref, np.zeros(len(start), np.int64), window),
+        _haplotype(genome, contig, other, start, alt, longer, window),
+    )
+
+
+def tracks_of(
+    signal: Signal, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str], window: int,
+    offset: int = 0, kept: Kept = "left",
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return the tracks of the windows that ``cut`` returns for the same parameters: shape (N, S, window) each.
+
+    Each base keeps the value that it has in the genome. Removed bases lose theirs; the bases of an alternative allele
+    have those of the reference allele from its first base on, and any more bases the last of these.
+    """
+    first, behind, longer = _starts(start, ref, alt, window, offset, kept)
+    reference = _read(signal, contig, first, window)
+    alternative = reference.copy()
+    rows = np.flatnonzero(longer)
+    left, right = (_read(signal, contig[rows], (behind - gone)[rows], window) for gone in (0 * longer, longer))
+    for i, row in enumerate(rows):
+        here, bases = start[row] - behind[row], len(alt[row])
+        column = np.arange(window)
+        source = np.minimum(column, here + len(ref[row]) - 1).clip(0)
+        within = np.where(column < here, left[i], left[i][:, source])
+        alternative[row] = np.where(column < here + bases, within, right[i])
+    return reference, alternative
+
+
+def _read(signal: Signal, contig: np.ndarray, first: np.ndarray, window: int) -> np.ndarray:
+    names = np.array(signal.genome.names, object)[contig]
+    return signal.windows(pd.DataFrame({"chrom": names, "start": first, "end": first + window, "strand": "+"}))
+
+
+def _starts(
+    start: np.ndarray, ref: Sequence[str], alt: Sequence[str], window: int, offset: int, kept: Kept
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the first base of the windows of both alleles, and by how much the alternative is longer."""
+    start = np.asarray(start, np.int64)
     length = np.array([len(allele) for allele in ref], np.int64)
     longer = np.array([len(allele) for allele in alt], np.int64) - length
     flank = (window - length) // 2
     first = start - flank + offset if kept == "left" else start + length + flank + offset - window
-    same = np.zeros(len(start), np.int64)
-    return (
-        _haplotype(genome, contig, first, start, ref, same, window),
-        _haplotype(genome, contig, first if kept == "left" else first + longer, start, alt, longer, window),
-    )
+    return first, first if kept == "left" else first + longer, longer
 
 
 def _haplotype(

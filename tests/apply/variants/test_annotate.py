@@ -357,7 +357,7 @@ def test_equal_windows_are_scored_once(tmp_path: Path, monkeypatch: pytest.Monke
     model = model_of(tmp_path, {"name": "Basset", "channels": [4], "kernel_size": [7], "pool": [1]})
     seen = []
     real = model.logits
-    monkeypatch.setattr(model, "logits", lambda codes: seen.append(len(codes)) or real(codes))
+    monkeypatch.setattr(model, "logits", lambda codes, **more: seen.append(len(codes)) or real(codes, **more))
     run(tmp_path, vcf_text(record("chr1", 100, 1, "+"), record("chr1", 100, 1, "+"), record("chr1", 100, 1, "+TT,+"))
         , GENOME, model)  # fmt: skip
     assert sum(seen) == 3 + 2, "two windows for the insertion, one with the right flank kept"

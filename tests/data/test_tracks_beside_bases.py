@@ -1,0 +1,366 @@
+"""Tracks beside the bases: read, counted, standardised, learned, and read again for new windows."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+import torch
+from tiny import MOTIF, chosen
+
+import biocnn
+from biocnn import models
+from biocnn.apply.variants.scoring import Ensemble
+from biocnn.apply.variants.windows import cut, tracks_of
+from biocnn.core.checks import Checks
+from biocnn.core.errors import InputError
+from biocnn.data.facts import read
+from biocnn.data.genome_tracks import GenomeTracks
+from biocnn.data.intervals import Intervals
+from biocnn.data.signal import Signal
+from biocnn.evaluation.baselines import fit_sequences
+from biocnn.explain import saturation_mutagenesis
+from biocnn.explain.deeplift import deep_lift, shuffled_references
+from biocnn.io.fasta import decode
+from biocnn.io.genome import Genome
+from biocnn.metrics.vectors import auroc
+from biocnn.nn.encode import encoded, one_hot, reverse_complement
+from biocnn.nn.strands import flip
+from biocnn.training.batches import SequenceBatches, make
+from biocnn.workflow import cli
+
+LENGTH, WINDOW, APART = 4000, 31, 40
+BASELINES = ["GC content", "dinucleotides", "6-mers", "mean signal", "6-mers + mean signal"]
+NET = {"name": "DeepBind", "channels": 8, "kernel_size": 9}
+CONTIGS = ("chr1", "chr2", "chr3", "chr4")
+
+
+class Planted(NamedTuple):
+    """Files of windows that are bound where a motif lies and the track is high; the data set, and its network."""
+
+    folder: Path
+    genome: Genome
+    data: biocnn.Dataset
+    model: biocnn.Model
+
+
+def bigwig(path: Path, values: dict[str, np.ndarray]) -> Path:
+    """Write the values of the bases of contigs; nan: none."""
+    with pyBigWig.open(str(path), "w") as handle:
+        handle.addHeader([(name, len(track)) for name, track in values.items()])
+        for name, track in values.items():
+            for at in np.flatnonzero(~np.isnan(track)).tolist():
+                handle.addEntries([name], [at], ends=[at + 1], values=[float(track[at])])
+    return path
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    """Of each four windows two are bound, one has a motif where the track is low, and one has none where it is high."""
+    folder, rng = tmp_path_factory.mktemp("planted"), np.random.default_rng(1)
+    codes = {name: rng.integers(0, 4, LENGTH).astype(np.uint8) for name in CONTIGS}
+    tracks = {name: np.full(LENGTH, np.nan) for name in CONTIGS}
+    lines: dict[str, list[str]] = {"bound": [], "other": []}
+    for name in CONTIGS:
+        for i, start in enumerate(range(APART, LENGTH - APART, APART)):
+            if i % 4 != 3:
+                at = start + rng.integers(0, WINDOW - len(MOTIF))
+                codes[name][at : at + len(MOTIF)] = MOTIF
+            tracks[name][start : start + WINDOW] = (10 if i % 4 != 1 else 5) + rng.normal(0, 1, WINDOW)
+            lines["bound" if i % 4 in (0, 2) else "other"].append(f"{name}\t{start}\t{start + WINDOW}\n")
+    for kind, of_kind in lines.items():
+        (folder / f"{kind}.bed").write_text("".join(of_kind))
+    (folder / "genome.fa").write_text("".join(f">{name}\n{decode(codes[name])}\n" for name in CONTIGS))
+    bigwig(folder / "open.bw", tracks)
+    section = {"name": "Intervals", "genome": "genome.fa", "positives": "bound.bed", "window": WINDOW, "flank": 4}
+    section |= {"negatives": {"name": "given", "path": "other.bed"}, "signal": {"open": "open.bw"}}
+    data = biocnn.Dataset.from_files(section, split={"val": ["chr3"], "test": ["chr4"]}, data_root=folder)
+    augment = ["reverse_complement", {"name": "shift", "max": 2}]
+    model = biocnn.train(data, NET, augment=augment, epochs=30, batch_size=16, lr=0.01, threads=1, log=None)
+    genome = Genome(np.concatenate([*codes.values()]), dict.fromkeys(CONTIGS, LENGTH), {}, "genome.fa")
+    return Planted(folder, genome, data, model)
+
+
+def test_a_rule_of_bases_and_track_is_learned_from_both_only(planted: Planted) -> None:
+    data, model = planted.data, planted.model
+    rows = data.rows("test")
+    y, codes, tracks = data.y.stacked(rows)[:, 0], data.windows(rows), data.tracks(rows)
+    assert auroc(model._sequences(list(codes), signal=tracks)[:, 0], y) >= 0.95
+    for without in (model._sequences(list(codes), signal=0 * tracks)[:, 0], tracks.mean((1, 2))):
+        assert auroc(without, y) < 0.85
+    baselines, held = fit_sequences(data, "both"), np.isin(data.rows("val", "test"), rows)
+    scores = {name: auroc(baselines.probability[held, k, 0], y) for k, name in enumerate(BASELINES)}
+    assert list(baselines.table["baseline"]) == BASELINES
+    assert max(scores["6-mers"], scores["mean signal"]) < 0.85 < 0.95 < scores["6-mers + mean signal"]
+
+
+def test_the_same_windows_have_the_same_predictions_wherever_they_come_from(planted: Planted, tmp_path: Path) -> None:
+    data, model, folder = planted.data, planted.model, planted.folder
+    rows = data.rows("test")
+    stored = np.stack([*model.predict_stored(data, rows)])[:, 0]
+    table = data.examples.iloc[rows]
+    bed = table.assign(name="new", score=0)[["chrom", "start", "end", "name", "score", "strand"]]
+    bed.iloc[::2, 5] = "-"  # a network that reads both strands predicts the same
+    bed.to_csv(tmp_path / "new.bed", sep="\t", header=False, index=False)
+    options = ["--genome", str(folder / "genome.fa"), "--signal", f"open={folder / 'open.bw'}"]
+    assert cli.main(["predict", str(model.path), str(tmp_path / "new.bed"), str(tmp_path / "out"), *options]) == 0
+    found = pd.read_csv(tmp_path / "out/predictions.csv")
+    assert found["probability_bound"].to_numpy() == pytest.approx(stored, rel=1e-4, abs=1e-6)
+    raw = data.signal.stacked(rows)[:, 0, 4:-4]
+    codes = data.windows(rows)
+    assert model.predict(codes, signal={"open": raw})[:, 0] == pytest.approx(stored, rel=1e-5, abs=1e-7)
+    assert model.predict(decode(codes[0]), signal={"open": raw[0]})[0, 0] == pytest.approx(stored[0], rel=1e-4)
+    files = {"open": folder / "open.bw"}
+    first = table["start"].min()
+    scanned = {
+        start: value
+        for starts, p in model.scan(planted.genome, "chr4", first, stride=APART, signal=files)
+        for start, value in zip(starts.tolist(), p[:, 0], strict=True)
+    }
+    assert [scanned[start] for start in table["start"]] == pytest.approx(stored, rel=1e-4, abs=1e-6)
+
+
+def test_variants_are_scored_with_the_track(planted: Planted, tmp_path: Path) -> None:
+    model, genome, files = planted.model, planted.genome, planted.folder
+    start = APART
+    at, bases = start + WINDOW // 2, decode(genome.codes("chr4", 0, LENGTH))
+    other = "ACGT"[("ACGT".index(bases[at]) + 1) % 4]
+    lines = [
+        f"chr4\t{at + 1}\tsnv\t{bases[at]}\t{other}",
+        f"chr4\t{at}\tgone\t{bases[at - 1 : at + 1]}\t{bases[at - 1]}",
+    ]
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (tmp_path / "v.vcf").write_text(header + "".join(f"{line}\t.\t.\t.\n" for line in lines))
+    given = [str(tmp_path / "v.vcf"), str(tmp_path / "out"), str(model.path), "--genome", str(files / "genome.fa")]
+    assert cli.main(["variants", *given, "--signal", f"open={files / 'open.bw'}"]) == 0
+    (_, p), *_ = model.scan(genome, "chr4", start, start + WINDOW, stride=1, signal={"open": files / "open.bw"})
+    found = pd.read_csv(tmp_path / "out/variants.tsv", sep="\t").set_index("id")
+    assert found["bound_ref"]["snv"] == pytest.approx(p[0, 0], abs=1e-4)
+    assert found["bound_alt"].notna().all()
+    with np.load(tmp_path / "out/maps.npz") as maps:
+        assert np.abs(maps["change"]).max() > 0
+
+
+def test_tracks_are_standardised_by_the_training_split_and_0_where_missing(planted: Planted) -> None:
+    data = planted.data
+    train = data.signal.stacked(data.rows("train"))[:, 0, 4:-4].astype(float)
+    (one,) = data.facts.tracks
+    assert (one.name, one.mean, one.sd) == ("open", pytest.approx(train.mean()), pytest.approx(train.std()))
+    assert one.covered == 1
+    raw, found = data.signal.stacked(data.rows("test")), data.tracks(data.rows("test"), flanks=True)
+    assert np.isnan(raw).any()  # nothing is known between the windows
+    assert (found[np.isnan(raw)] == 0).all()
+    np.testing.assert_allclose(found[~np.isnan(raw)], (raw[~np.isnan(raw)] - one.mean) / one.sd, atol=1e-5)
+
+
+def ramp(folder: Path, sizes: dict[str, int]) -> Path:
+    """Write a track in which the value of each base is its position."""
+    return bigwig(folder / "ramp.bw", {name: np.arange(size, dtype=float) for name, size in sizes.items()})
+
+
+def intervals(folder: Path, lines: str, **settings: Any) -> Intervals:
+    """Return a reader of windows of 10 bp, and 2 bp on either side; ``lines`` are chrom, start, end, strand, label."""
+    (folder / "genome.fa").write_text(f">chr1\n{'ACGTC' * 12}\n>chr2\n{'TTGAC' * 12}\n")
+    rows = [line.split() for line in lines.split(";")]
+    bed = [(chrom, start, end, "x", label, strand) for chrom, start, end, strand, label in rows]
+    (folder / "windows.bed").write_text("".join("\t".join(row) + "\n" for row in bed))
+    given = {"intervals": folder / "windows.bed", "targets": {"y": 5}, "window": 10, "flank": 2} | settings
+    return Intervals(genome=folder / "genome.fa", **given)
+
+
+def test_a_track_turns_with_its_window_and_has_no_value_beyond_contigs(tmp_path: Path) -> None:
+    # Contigs are matched by name, as in other bigWig files; the track lacks chr2.
+    reader = intervals(
+        tmp_path,
+        "chr1 20 30 + 0; chr1 20 30 - 1; chr1 0 10 + 0; chr2 20 30 + 1",
+        signal={"r": ramp(tmp_path, {"1": 60})},
+    )
+    checks = Checks()
+    raw = read(reader, 1, checks)
+    assert (raw.facts.signal, raw.facts.in_channels) == (["r"], 5)
+    nothing = [np.nan] * 2
+    expected = [[*range(18, 32)], [*range(31, 17, -1)], [*nothing, *range(12)], [np.nan] * 14]
+    np.testing.assert_array_equal([raw.signal(row)[0] for row in range(4)], expected)
+    found = {reason: count for source, _, reason, count, _ in checks.rows if source == "data.signal.r"}
+    assert found["windows without any value, coded as the mean"] == 1
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_a_track_beside_bases_lies_on_their_targets(tmp_path: Path, strand: str) -> None:
+    """A copy of the targets of each base has their values, and is noted."""
+    (tmp_path / "genome.fa").write_text(f">chr1\n{'ACGTC' * 12}\n")
+    (tmp_path / "regions.bed").write_text(f"chr1\t10\t40\tx\t0\t{strand}\n")
+    tracks, checks = ramp(tmp_path, {"chr1": 60}), Checks()
+    (tmp_path / "copy.bw").write_bytes(tracks.read_bytes())
+    given = {"regions": tmp_path / "regions.bed", "window": 10, "context": 12}
+    source = {"genome": tmp_path / "genome.fa", "tracks": {"y": tracks}, "signal": {"s": tmp_path / "copy.bw"}}
+    raw = read(GenomeTracks(**source, **given), 1, checks)
+    for row in range(3):
+        known = ~np.isnan(raw.truth(row)[0])
+        assert known.sum() == 10
+        np.testing.assert_array_equal(raw.signal(row)[0, known], raw.truth(row)[0, known])
+        step = np.diff(raw.signal(row)[0])
+        assert set(step[~np.isnan(step)]) == {1.0 if strand == "+" else -1.0}
+    assert "r = 1.000 with y: is the track the target itself?" in [row[2] for row in checks.rows]
+
+
+def test_weights_of_a_model_without_the_track_are_refused(planted: Planted) -> None:
+    texts = [decode(one) for one in planted.data.windows(np.arange(40))]
+    plain = biocnn.train(biocnn.Dataset.from_arrays(texts, [0, 1] * 20), NET, epochs=1, words="none", log=None)
+    with pytest.raises(InputError, match=r"takes 4 channels, but the data have 5: 4 bases, and the tracks .*\(open\)"):
+        biocnn.train(planted.data, NET, epochs=1, start_from=str(plain.path), log=None)
+
+
+@pytest.mark.parametrize(
+    ("track", "words"),
+    [
+        ([1, 2, 1, 2, np.nan, np.nan, np.nan, np.nan], "presence alone separates them, AUROC 1.00"),
+        ([0, 0, 0, 0, 5, 5, 5, 5], "r = 1.000 with y: is the track the target itself?"),
+        ([1, 2, 1, 2, 1, 2, 1, 2], ""),
+    ],
+)
+def test_a_track_that_gives_the_label_away_is_noted(tmp_path: Path, track: list[float], words: str) -> None:
+    lines = "; ".join(f"chr{1 + i // 4} {15 * (i % 4)} {15 * (i % 4) + 10} + {i // 4}" for i in range(8))
+    values = {f"chr{k + 1}": np.repeat(np.array(track[4 * k : 4 * k + 4], float), 15) for k in (0, 1)}
+    checks = Checks()
+    read(intervals(tmp_path, lines, signal={"t": bigwig(tmp_path / "t.bw", values)}), 1, checks)
+    notes = "; ".join(row[2] for row in checks.rows if row[0] == "data.signal.t" and "coded as" not in row[2])
+    assert notes.endswith(words)
+    assert bool(notes) == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"signal": {}}, "data.signal: names no file"),
+        ({"signal": {"a=b": "t.bw"}}, "data.signal: 'a=b' as name of a track"),
+        ({"signal": {"t": "t.bw"}, "targets": {"y": "t.bw"}}, "data.signal.t: .*t.bw is a target"),
+        ({"signal": {"t": "t.bw"}, "block": 20}, "none of the windows' contigs|has no value in any window"),
+    ],
+)
+def test_tracks_that_cannot_be_used_are_refused(tmp_path: Path, settings: dict[str, Any], words: str) -> None:
+    empty = {"chr1": np.full(60, np.nan), "chr2": np.array([*[np.nan] * 59, 1.0])}
+    track = bigwig(tmp_path / "t.bw", empty)
+    given = {
+        key: {name: track if path == "t.bw" else path for name, path in value.items()} if key != "block" else value
+        for key, value in settings.items()
+    }
+    with pytest.raises(InputError, match=words):
+        read(intervals(tmp_path, "chr1 20 30 + 0; chr1 40 50 + 1", **given), 1, Checks())
+
+
+def test_augmentations_turn_and_move_a_track_with_its_bases(planted: Planted) -> None:
+    """A track of three values that identify three of the four bases keeps to its base."""
+    data, device = planted.data, torch.device("cpu")
+    batches = make(data, data.rows("val"), device, chosen("reverse_complement", {"name": "shift", "max": 4}))
+    assert isinstance(batches, SequenceBatches)
+    of_bases = torch.tensor([1.0, 2.0, 2.0, 1.0, 0.0])  # the same for a base and its complement
+    batches.signal = of_bases[batches.codes.long()][:, None]
+    (index,) = batches.plan(1, 0, len(batches), None)
+    x, _ = batches.get(index)
+    np.testing.assert_array_equal(x[:, 4], (x[:, :4] * of_bases[:4, None]).sum(1) * (x[:, :4].amax(1) == 1))
+    plain, _ = next(batches.plain())
+    assert not torch.equal(x, plain[index])
+
+
+@pytest.mark.parametrize("name", ["DeepBind", "Basset", "DilatedResNet", "DanQ", "BPNet", "UNet", "FCN"])
+def test_networks_that_read_both_strands_give_both_the_same_logits(name: str) -> None:
+    network = getattr(models, name)(1, 6, 2, strands="both").eval()
+    codes = torch.randint(0, 4, (3, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    x = encoded(codes, torch.randn(3, 2, 64, generator=torch.Generator().manual_seed(1)))
+    other = flip(x)
+    np.testing.assert_array_equal(other[:, 4:], x[:, 4:].flip(2))  # a track turns, and bases are complemented
+    np.testing.assert_array_equal(other[:, :4], one_hot(reverse_complement(codes)))
+    one, two = network(x), network(other)
+    torch.testing.assert_close(two.flip(2) if two.ndim == 3 else two, one, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(network(torch.cat([x[:, :4], x[:, 4:] + 1], 1)), one, atol=1e-4)
+
+
+def test_mutants_and_references_keep_the_track(planted: Planted) -> None:
+    model, data = planted.model, planted.data
+    rows = data.rows("test")[:4]
+    codes, tracks = data.windows(rows), data.tracks(rows)
+    change = saturation_mutagenesis(model.network, codes, 0, tracks).numpy()
+    before = model.logits(list(codes), signal=tracks)[:, 0]
+    for base in range(4):
+        for place in (0, 11, WINDOW - 1):
+            mutants = codes.copy()
+            mutants[:, place] = base
+            expected = model.logits(list(mutants), signal=tracks)[:, 0] - before
+            np.testing.assert_allclose(change[:, base, place], expected, rtol=1e-3, atol=1e-4)
+    lifted = deep_lift(
+        model.network, encoded(*map(torch.from_numpy, (codes, tracks))), shuffled_references(codes, 3, signal=tracks)
+    )
+    assert lifted.contributions.shape == change.shape
+    assert lifted.delta.abs().max() < 1e-4  # they add up to the difference of logits, of which the track has no part
+    raw = data.signal.stacked(rows)[:, 0, 4:-4]
+    found = model.explain(codes, method="mutagenesis", signal={"open": raw})
+    np.testing.assert_allclose(found, change - change.mean(1, keepdims=True), rtol=1e-3, atol=1e-4)
+
+
+class Ramp(Signal):
+    """A track in which the value of each base is its position."""
+
+    def __init__(self, genome: Genome) -> None:
+        self.genome = genome
+
+    def windows(self, table: pd.DataFrame, aside: int = 0) -> np.ndarray:
+        return np.array(
+            [[range(start, end)] for start, end in zip(table["start"], table["end"], strict=True)], np.float32
+        )
+
+
+def test_alleles_keep_the_values_of_their_bases() -> None:
+    genome = Genome(np.zeros(60, np.uint8), {"chr1": 60}, {}, "genome.fa")
+    signal = Ramp(genome)
+    cases = [(30, "A", "C"), (30, "", "GG"), (29, "AC", ""), (30, "A", "TTT")]
+    for kept in ("left", "right"):
+        contig, start = np.zeros(len(cases), int), np.array([case[0] for case in cases])
+        alleles = [case[1] for case in cases], [case[2] for case in cases]
+        pair = cut(genome, contig, start, *alleles, 9, 0, kept)
+        assert pair[0].shape == (4, 9)
+        reference, alternative = (tracks[:, 0] for tracks in tracks_of(signal, contig, start, *alleles, 9, 0, kept))
+        np.testing.assert_array_equal(np.diff(reference, axis=1), 1)
+        inserted = {
+            "left": [[26, 27, 28, 29, 29, 29, 30, 31, 32], [26, 27, 28, 31, 32, 33, 34, 35, 36]],
+            "right": [[27, 28, 29, 29, 29, 30, 31, 32, 33], [23, 24, 25, 26, 27, 28, 31, 32, 33]],
+        }[kept]
+        np.testing.assert_array_equal(alternative[0], reference[0])
+        np.testing.assert_array_equal(alternative[1:3], inserted)
+        assert alternative[3].tolist().count(30) == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda model: model.predict("A" * WINDOW), "the model also needs open along the bases"),
+        (lambda model: model.predict("A" * WINDOW, signal={"shut": [0] * WINDOW}), "'shut'|no track 'open'"),
+        (
+            lambda model: model.predict("A" * WINDOW, signal={"open": [0, 1]}),
+            "values of shape .2,. for a sequence of 31 bp",
+        ),
+        (
+            lambda model: model.predict(["A" * WINDOW] * 2, signal={"open": [[0] * WINDOW]}),
+            "values of 1 sequence, not 2",
+        ),
+        (lambda model: model.predict("A" * WINDOW, signal={"open": ["x"] * WINDOW}), "values that are no numbers"),
+        (lambda model: model.explain("A" * WINDOW), "the model also needs open"),
+        (lambda model: model.scan(Genome(np.zeros(60, np.uint8), {"c": 60}, {}, "g"), "c", stride=1), "needs open"),
+        (lambda model: Ensemble([model]).logits(np.zeros((1, WINDOW), np.uint8)), "the model needs open"),
+    ],
+)
+def test_a_model_with_a_track_is_not_used_without(planted: Planted, call: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        call(planted.model)
+
+
+def test_files_of_sequences_without_a_place_are_refused(planted: Planted, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "new.fa").write_text(f">a\n{'A' * WINDOW}\n")
+    arguments = [str(planted.model.path), str(tmp_path / "new.fa"), str(tmp_path / "out")]
+    for more in ([], ["--signal", f"open={planted.folder / 'open.bw'}"]):
+        assert cli.main(["predict", *arguments, *more]) == 2
+        assert "which a file of sequences lacks" in capsys.readouterr().err
+    assert cli.main(["predict", *arguments, "--signal", "open"]) == 2
+    assert "is not NAME=FILE" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from biocnn.config.strands import RNA
+from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic, suffixes_of
 from biocnn.core.palette import BLUE, ORANGE, SKY, VERMILION
@@ -22,6 +23,7 @@ from biocnn.io.fasta import reverse_complement
 from biocnn.io.genome import Genome
 from biocnn.io.tracks import write_bigwig
 from biocnn.prediction.model import Model
+from biocnn.prediction.signal import open_signal
 from biocnn.prediction.stored_predictions import read_predictions
 
 POSITIVE = 0.5  # smallest probability of a predicted positive
@@ -41,10 +43,14 @@ class GenomeFiles:
         Data set with the examples.
     genome
         Genome of their windows; None if it is not known.
+    signal
+        bigWig files, by name, of the tracks that the model needs; None: none.
     """
 
-    def __init__(self, folder: Path, dataset: Dataset, genome: Genome | None) -> None:
-        self.folder, self.dataset, self.genome = folder, dataset, genome
+    def __init__(
+        self, folder: Path, dataset: Dataset, genome: Genome | None, signal: Mapping[str, Path] | None = None
+    ) -> None:
+        self.folder, self.dataset, self.genome, self.signal = folder, dataset, genome, signal
         self.contigs = genome.contigs if genome else None
         flank, rows = dataset.facts.flank, dataset.rows("test")
         lengths = np.array([len(dataset.x[row]) - 2 * flank for row in rows])
@@ -68,7 +74,7 @@ class GenomeFiles:
         if len(self.windows):
             self._sites(explanation)
         self._regions(explanation, model.outputs, suffixes)
-        if self.genome and model.facts.window and not (model.facts.covariates or model.facts.signal):
+        if self.genome and model.facts.window and not model.facts.covariates:
             self._view(explanation.attributions, model)
         columns = ["file", "content", "number", "note"]
         table = pd.DataFrame(self.listed, columns=columns)
@@ -176,7 +182,10 @@ class GenomeFiles:
             starts = np.arange(place["start"] - aside, place["end"] + aside - window + 1, step)
             contig = np.full(len(starts), self.genome.names.index(place["chrom"]))
             codes = self.genome.windows(contig, starts, window)
-            p = model.predict(reverse_complement(codes) if place["strand"] == "-" else codes)
+            tracks = open_signal(model, self.signal, self.genome, [place["chrom"]], Checks())
+            table = pd.DataFrame({"start": starts, "end": starts + window}).assign(**place[["chrom", "strand"]])
+            beside = tracks and dict(zip(tracks.files, tracks.windows(table).swapaxes(0, 1), strict=True))
+            p = model.predict(reverse_complement(codes) if place["strand"] == "-" else codes, signal=beside)
             found["id"].append(shown["id"][i])
             found["at"].append(starts + window // 2)
             found["prediction"].append(p[:, shown["output"][i]])

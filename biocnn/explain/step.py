@@ -105,7 +105,8 @@ def sequences(request: Request) -> Iterator[str]:
         signal=dataset.tracks(rows) if dataset.signal else None,
     )
     write_sequences(folder, explanation)
-    yield from GenomeFiles(folder, dataset, request.genome).write(explanation, model, request.predictions)
+    files = GenomeFiles(folder, dataset, request.genome, getattr(settings.data, "signal", None))
+    yield from files.write(explanation, model, request.predictions)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
     if wanted := model.outputs[: settings.explain.units]:
         logits = [model.task.logit_of(k) for k in range(len(wanted))]

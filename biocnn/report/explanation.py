@@ -31,8 +31,12 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
     folder = results.folder / "explain"
     counts = results.table("explain/counts.tsv")
     if len(counts):
-        covariates = " All of it is computed with all covariates missing." if results.facts.covariates else ""
-        section.blocks.append(Text(_account(counts) + covariates))
+        beside = " All of it is computed with all covariates missing." if results.facts.covariates else ""
+        if results.facts.signal:
+            beside = (
+                " Sequences, mutants and references have the same tracks: all contributions are of bases, given these."
+            )
+        section.blocks.append(Text(_account(counts) + beside))
     if len(results.seqlet_matches):
         section.blocks.extend(_seqlets(results, settings, gallery))
     if len(results.matches) and (folder / "motifs.meme").is_file():

@@ -73,10 +73,10 @@ def ece(weights: np.ndarray, probability: np.ndarray, target: np.ndarray) -> np.
     return ratio(np.abs(gaps).sum(axis=1), weights.sum(axis=1))
 
 
-def bins_of_equal_mass(weights: np.ndarray, probability: np.ndarray) -> np.ndarray:
+def bins_of_equal_mass(weights: np.ndarray, probability: np.ndarray, bins: int = BINS) -> np.ndarray:
     """Return the bin of each example, (B, N): from 0, by increasing probability, with ties in the same bin."""
     place = _ranks(weights, probability) / weights.sum(axis=1, keepdims=True)
-    return (place * BINS).astype(int).clip(max=BINS - 1)
+    return (place * bins).astype(int).clip(max=bins - 1)
 
 
 def mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -166,7 +166,7 @@ def files(results: Results) -> list[Table]:
     if not len(found):
         return []
     rows = [[f"explain/{row.file}".replace(", ", ", explain/"), row.content, f"{row.number:,}", row.note]
-            for row in found.itertuples()]  # fmt: skip
+            for row in found.astype({"note": object}).fillna({"note": ""}).itertuples()]  # fmt: skip
     caption = "Files for genome browsers and other tools; intervals are 0-based and half-open."
     columns = ["File", "Content", "Number", "Note"][: 4 if any(row[3] for row in rows) else 3]
     return [table(caption, columns, [row[: len(columns)] for row in rows], "Number")]

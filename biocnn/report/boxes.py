@@ -264,7 +264,7 @@ def _counts(axes: Axes, names: list[str], decided: list[Matched], shown: list[in
         each = counts(decided[k])
         true, found = each[:, 0] + each[:, 2], each[:, 0] + each[:, 1]
         colour = class_style(k)[0]
-        axes.plot(true, found, "o", color=colour, alpha=0.45, markersize=3.5, markeredgewidth=0)
+        axes.plot(true, found, "o", color=colour, alpha=0.7, markersize=3.5, markeredgewidth=0)
         lines.append(f"{short(names[k], 14)}: MAE {number(np.abs(found - true).mean(), 2)}")
         high = max(high, true.max(), found.max())
     axes.plot([0, high], [0, high], color=MUTED, linewidth=0.8, linestyle=":", zorder=1)

@@ -18,6 +18,7 @@ _METHODS = {
     "augment": "flips and rotations of the image",
 }
 _NEXT = 10  # images in the list
+_NAME = 60  # letters of the name of an image, because names may differ anywhere
 _FEWEST = 5  # objects in a bin that is shown
 
 
@@ -91,10 +92,11 @@ def _described(results: Results, summary: pd.DataFrame) -> str:
 
 
 def _figure(calibration: pd.DataFrame, curve: pd.DataFrame, objects: pd.DataFrame) -> Figure:
-    figure = new_figure(2.55)
+    figure = new_figure(2.75)
     panels = [name for name, rows in (("risk", curve), ("objects", objects)) if len(rows)]
     reliability, *others = figure.subplots(1, max(2, 1 + len(panels)))
     _reliability(reliability, calibration)
+    figure.legend(*reliability.get_legend_handles_labels(), loc="outside lower left", ncols=6)
     for axes, name, symbol in zip(others, panels, "bc", strict=False):
         if name == "risk":
             _risk(axes, curve, symbol)
@@ -132,7 +134,6 @@ def _reliability(axes: Axes, calibration: pd.DataFrame) -> None:
         ylim=(-0.02, 1.02),
         box_aspect=1,
     )
-    axes.legend(loc="lower right", fontsize=6)
 
 
 def _apart(axes: Axes, objects: pd.DataFrame, symbol: str) -> None:
@@ -154,7 +155,7 @@ def _next(results: Results) -> list[Table | Picture]:
     if not len(found):
         return []
     rows = [
-        [row.rank, short(row.id, 24), number(row.uncertainty), row.reason] for row in found.head(_NEXT).itertuples()
+        [row.rank, short(row.id, _NAME), number(row.uncertainty), row.reason] for row in found.head(_NEXT).itertuples()
     ]
     caption = "Images to annotate next: the most uncertain ones that do not resemble each other."
     return [table(caption, ["Rank", "Image", "Uncertainty", "Reason"], rows, "Rank, Uncertainty", "annotate_next.tsv")]

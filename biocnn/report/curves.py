@@ -171,7 +171,7 @@ def _strips(axes: Axes, per_image: pd.DataFrame, symbol: str) -> None:
     for place, name in enumerate(names):
         values = per_image.loc[per_image["metric"] == name, "value"].dropna().to_numpy()
         jitter = (np.arange(len(values)) * 0.618034 % 1 - 0.5) * 0.5
-        axes.plot(np.sort(values), place + jitter, "o", color=BLUE, alpha=0.45, markersize=3, markeredgewidth=0)
+        axes.plot(np.sort(values), place + jitter, "o", color=BLUE, alpha=0.7, markersize=3, markeredgewidth=0)
         if len(values):
             low, middle, high = np.percentile(values, [25, 50, 75])
             axes.plot([low, high], [place, place], color=INK, linewidth=3.5, alpha=0.35, solid_capstyle="butt")

@@ -61,10 +61,12 @@ def _thumbnails(results: Results, gallery: Gallery) -> Picture:
     rows = rows[np.linspace(0, len(rows) - 1, min(_SHOWN, len(rows))).astype(int)]
     panels, places = _panels(results), max(len(rows), 4)
     tallest = max(height / width for _, height, width in dataset.x.shapes[rows])
-    figure = new_figure(PAGE_WIDTH / places * min(tallest, 1.4) + 0.5)
+    titles = [wrapped(name, 18, 2) for name in dataset.examples["id"].iloc[rows]]
+    lines = 1 + max(title.count("\n") for title in titles)
+    figure = new_figure(PAGE_WIDTH / places * min(tallest, 1.4) + 0.35 + 0.15 * lines)
     grid = figure.subplots(1, places)
-    for axes, row in zip(grid, rows, strict=False):
-        images.show(axes, dataset.x[row], wrapped(dataset.examples["id"].iloc[row], 18, 2))
+    for axes, row, title in zip(grid, rows, titles, strict=False):
+        images.show(axes, dataset.x[row], title)
         if panels:
             panels.draw_truth(axes, dataset.drawn(row))
     for axes in grid[len(rows) :]:

@@ -92,7 +92,7 @@ def _scatter(axes: Axes, true: np.ndarray, predicted: np.ndarray, symbol: str, t
     if not len(true):
         axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center")
         return
-    alpha = 0.6 if len(true) < 100 else 0.25
+    alpha = 0.8 if len(true) < 1000 else 0.25
     axes.plot(true, predicted, ".", color=BLUE, alpha=alpha, markersize=4, markeredgewidth=0, rasterized=True)
     high = max(true.max(), predicted.max())
     low = min(true.min(), predicted.min()) if log else 0

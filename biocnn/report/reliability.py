@@ -16,6 +16,7 @@ from biocnn.report.results import Results
 from biocnn.report.sample_size import CALIBRATED
 
 _MOST = 4  # outputs in the figure
+_IN_BIN, _FEWEST = 20, 3  # examples of a bin, and bins
 
 
 def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: pd.DataFrame) -> list[Picture | Text]:
@@ -47,12 +48,13 @@ def reliability(results: Results, gallery: Gallery, mean: pd.DataFrame, truth: p
         fitted = fitted if len(fitted) == 1 else fitted[list(known.values())[:_MOST]]
     each = [number(one, 2) for one in fitted]
     caption = (
-        f"Observed frequency against predicted probability, in {BINS} bins with equal numbers of held-out examples; "
+        f"Observed frequency against predicted probability, in {_bins(len(mean))} bins with equal numbers of held-out "
+        "examples; "
         f"dotted: perfect calibration. Logits are divided by a temperature ({', '.join(each)}"
         + (", mean of the runs" if len(temperatures) > 1 else "")
         + ") fitted on the validation split; it is closer to 1 if that split is small. The validation split also "
         "determined the epoch, so only held-out examples can assess calibration. ECE (expected calibration error): "
-        "mean distance from the dotted line, above 0 by chance even for perfect probabilities."
+        f"mean distance from the dotted line in {BINS} such bins, above 0 by chance even for perfect probabilities."
     )
     alt = "Reliability diagram: observed frequency against predicted probability, with and without temperature"
     return [gallery.add("reliability", diagram(pairs), alt, caption)] if pairs else []
@@ -107,6 +109,11 @@ def diagram(pairs: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> Figure:
 
 
 def _line(axes: Axes, probability: np.ndarray, target: np.ndarray, colour: str, name: str) -> None:
-    which = bins_of_equal_mass(np.ones((1, len(probability))), probability)[0]
+    which = bins_of_equal_mass(np.ones((1, len(probability))), probability, _bins(len(probability)))[0]
     bins = pd.DataFrame({"p": probability, "y": target}).groupby(which).mean()
     axes.plot(bins["p"], bins["y"], "o-", color=colour, markersize=3, linewidth=0.9, label=name)
+
+
+def _bins(number: int) -> int:
+    """Return a number of bins with so many examples that their frequencies are more than noise."""
+    return min(BINS, max(_FEWEST, number // _IN_BIN))

@@ -59,7 +59,7 @@ def _ranked(found: dict[str, pd.DataFrame], predicted: str) -> Figure:
 def _account(counts: pd.DataFrame) -> str:
     """Format counts: '1,531 windows of 101 bp, every 10 bp; 137 sites of Reb1 expected, at 89.3 per Mb; ...'."""
     parts = [
-        f"{row.n:,} {row.reason}" + " excluded" * (row.outcome == "dropped")
+        f"{row.n:,} excluded ({row.reason})" if row.outcome == "dropped" else f"{row.n:,} {row.reason}"
         for row in counts.rename(columns={"count": "n"}).itertuples()
     ]
     text = f"{'; '.join(parts)}."

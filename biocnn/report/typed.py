@@ -192,7 +192,7 @@ def per_image(matches: pd.DataFrame, names: list[str]) -> Figure:
         high = max(1, true.max(), found.max())
         ends = (-0.04 * high, 1.06 * high)
         axes.plot([0, high], [0, high], color=MUTED, linewidth=0.8, linestyle=":", zorder=1)
-        axes.plot(true, found, "o", color=class_style(k)[0], alpha=0.45, markersize=3.5, markeredgewidth=0)
+        axes.plot(true, found, "o", color=class_style(k)[0], alpha=0.7, markersize=3.5, markeredgewidth=0)
         axes.set(xlabel="True", ylabel="Predicted", xlim=ends, ylim=ends, box_aspect=1)
         letter(axes, "abcdefghijklmnopqrstuvwxyz"[k % 26], short(name, 20))
         text = f"mean error {number(np.abs(found - true).mean(), 2)}\nbias {(found - true).mean():+.2f}"

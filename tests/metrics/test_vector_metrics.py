@@ -22,6 +22,7 @@ from biocnn.metrics import (
     replicates,
     spearman,
 )
+from biocnn.metrics.weighted import bins_of_equal_mass
 
 VECTOR_METRICS = (auroc, auprc, recall_at_fdr10, accuracy, ece, pearson, spearman, mse)
 
@@ -90,6 +91,7 @@ def test_calibration_error_by_hand_and_as_scikit_learn_bins():
     target = (rng.random(600) < probability**2).astype(int)
     true, said = calibration_curve(target, probability, n_bins=15, strategy="quantile")
     assert ece(probability, target) == pytest.approx(np.abs(true - said).mean())
+    assert np.bincount(bins_of_equal_mass(np.ones((1, 600)), probability, 8)[0]).tolist() == [75] * 8
 
 
 def test_calibration_error_of_calibrated_probabilities_is_small():

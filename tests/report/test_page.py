@@ -177,6 +177,7 @@ def test_a_scan_is_summarised_and_its_highest_peaks_are_shown(tmp_path):
     (folder / "scan").mkdir()
     rows = [
         ("scan", "read", "windows of 101 bp, every 10 bp", 1500, ""),
+        ("scan", "dropped", "more than 50% unknown bases", 7, ""),
         ("scan", "note", "sites of REB1 expected", 3, ""),
     ]
     columns = ["source", "outcome", "reason", "count", "example"]
@@ -185,7 +186,8 @@ def test_a_scan_is_summarised_and_its_highest_peaks_are_shown(tmp_path):
     (folder / "scan" / "peaks.narrowPeak").write_text(peaks)
     write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "1,500 windows of 101 bp, every 10 bp; 3 sites of REB1 expected." in text
+    words = "1,500 windows of 101 bp, every 10 bp; 7 excluded (more than 50% unknown bases); 3 sites of REB1 expected."
+    assert words in text
     assert "1 chrI:910 101 .990 .90 2 chrI:151 110 .700 .50" in text
 
 

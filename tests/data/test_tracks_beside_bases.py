@@ -122,6 +122,28 @@ def test_the_same_windows_have_the_same_predictions_wherever_they_come_from(plan
     assert [scanned[start] for start in table["start"]] == pytest.approx(stored, rel=1e-4, abs=1e-6)
 
 
+def test_bases_are_predicted_with_the_track(planted: Planted, tmp_path: Path) -> None:
+    """The bases of a contig, of a scan of it, and of an interval on the other strand have the same predictions."""
+    folder, genome, track = planted.folder, planted.genome, planted.folder / "open.bw"
+    section = {"name": "AnnotatedGenome", "genome": "genome.fa", "classes": "bound.bed", "window": 64, "context": 16}
+    data = biocnn.Dataset.from_files(
+        section | {"signal": {"open": track}}, split={"val": ["chr3"], "test": ["chr4"]}, data_root=folder
+    )
+    model = biocnn.train(data, {"name": "UNet", "channels": [4, 4]}, epochs=1, threads=1, log=None)
+    signal = Signal({"open": track}, genome, True, ["chr4"], Checks())
+    codes, values = genome.codes("chr4", 500, 900), signal.along("chr4", 500, 900)
+    whole = model.predict(codes, signal={"open": values})
+    scanned = np.concatenate([p for _, p in model.scan(genome, "chr4", stride=1, signal={"open": track})])
+    inside = slice(96, 304)  # beyond, a scan sees what lies around
+    np.testing.assert_allclose(whole[:, inside], scanned[500:900].T[:, inside], atol=1e-3)
+    assert np.abs(model.predict(codes, signal={"open": values + 5}) - whole).max() > 1e-3
+    (tmp_path / "new.bed").write_text("chr4\t500\t900\tx\t0\t-\n")
+    given = [str(model.path), str(tmp_path / "new.bed"), str(tmp_path / "out"), "--genome", str(folder / "genome.fa")]
+    assert cli.main(["predict", *given, "--signal", f"open={track}"]) == 0
+    with np.load(tmp_path / "out/maps.npz") as maps:
+        np.testing.assert_allclose(maps["0"][:, ::-1][:, inside], whole[:, inside], atol=1e-3)
+
+
 def test_variants_are_scored_with_the_track(planted: Planted, tmp_path: Path) -> None:
     model, genome, files = planted.model, planted.genome, planted.folder
     start = APART

@@ -51,8 +51,9 @@ def _units(results: Results, gallery: Gallery, folder: Path) -> Iterator[Picture
         if not whole:
             caption += f" (receptive field: {first['field'].replace('x', '×')} pixels; 95% of the gradient is inside)"
         if len(made):
+            few = f" (of the first {len(made)})" if len(made) < len(rows) else ""
             caption += (
-                ". Left: an image made to excite it, by gradient ascent from noise"
+                f". Left{few}: an image made to excite it, by gradient ascent from noise"
                 f"{'; its ' + results.predicted + ' is given' if kind == 'output' else ''}"
             )
         alt = f"What excites {len(rows)} {kind}s of the network"

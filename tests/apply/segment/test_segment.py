@@ -199,7 +199,7 @@ def check_coco(path: Path, whole: np.ndarray, table: pd.DataFrame, objects: bool
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")  # pycocotools
 @pytest.mark.parametrize("task", ["mask", "classes", "instances", "typed_instances"])
 def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = textured((333, 290))
+    x = textured((257, 222))
     (tmp_path / "new").mkdir()
     options = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
     tifffile.imwrite(tmp_path / "new" / "a.ome.tif", x, metadata=options, ome=True, tile=(64, 64))
@@ -229,7 +229,7 @@ def test_files_do_not_depend_on_the_memory_budget(task: str, tmp_path: Path, mon
     (whole, table), (other, blockwise_table) = found.values()
     np.testing.assert_array_equal(whole, other)
     pd.testing.assert_frame_equal(table, blockwise_table, rtol=1e-4, atol=1e-6)
-    assert len(table) > 20
+    assert len(table) > 10
     assert exported[2.0].keys() == exported[0.003].keys()
     exact = [name for name in exported[2.0] if not name.endswith(("csv", "json"))]  # these have scores, as floats
     assert [name for name in exact if exported[2.0][name] != exported[0.003][name]] == []

@@ -34,7 +34,7 @@ lint: $(READY) ## check style and types of Python, and style of the workflow
 docs: $(READY) ## build the documentation, which then starts at docs/_build/html/index.html
 	$(BIN)/python -m sphinx -q -E -W --keep-going docs docs/_build/html
 
-nightly: $(READY) ## run the tests that take more than a minute
+nightly: $(READY) ## run the tests that `make test` leaves out, because they take long
 	$(BIN)/pytest -q -m slow
 
 bench: $(READY) ## compare speed with other tools (docs/benchmarks.md); nothing else should run at the same time

@@ -251,7 +251,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def test_an_interruption_before_or_after_the_thaw_changes_no_bit(cells: Dataset, tmp_path: Path, when) -> None:
     other = network(cells, seed=9)
     start = {"start_from": saved(tmp_path / "m.safetensors", other), "freeze_epochs": 1, "body_lr": 1e-4}
-    settings = SHORT | start
+    settings = SHORT | start | {"batch_size": 4}
 
     def run(**more: Any):
         model, lines = network(cells), []

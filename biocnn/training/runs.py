@@ -133,8 +133,8 @@ def train_run(
     if loss and task.unit:
         loss = in_unit(loss, task.unit, device)
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
-    x, y = train.get(plan[0][:2])
     with memory_errors(section):
+        x, y = train.get(plan[0][:2])
         section = section.model_copy(update={"precision": numbers_for(section.precision, network, x)})
         if (asked := settings.train.precision) == "bfloat16" != section.precision:
             log(f"warning: train.precision is {asked}, but this machine has no instructions for it: using float32")

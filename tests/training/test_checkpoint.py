@@ -23,6 +23,7 @@ from biocnn.training.metadata import FORMAT, Metadata, Postprocess, read_metadat
 
 SETTINGS = {
     "AlexNet": {"channels": [4] * 5, "hidden": 8},
+    "BagNetwork": {"network": {"name": "ResNet", "channels": [4, 5, 6, 7]}, "hidden": 4},
     "CentreNet": {"channels": [4, 5, 6, 7]},
     "Basset": {"channels": [4, 5, 6], "kernel_size": [5, 4, 3], "hidden": 7},
     "DanQ": {"channels": 5, "kernel_size": 6, "recurrent": 3},

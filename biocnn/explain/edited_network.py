@@ -153,8 +153,8 @@ class EditedNetwork:
 def _known_kind(network: nn.Module) -> SequenceNetwork:
     """Return the network if it consists only of features, global pooling and head."""
     kind = type(network)
-    if not isinstance(network, SequenceNetwork) or not network.bases_only:
-        raise Unsupported(kind.__name__ + " with tracks" * getattr(network, "one_hot", False))
+    if not isinstance(network, SequenceNetwork) or not network.one_hot:
+        raise Unsupported(kind.__name__)
     for name, part in network.named_children():
         if name not in ("features", "pool", "head"):
             raise Unsupported(f"{type(part).__name__} ({name})")

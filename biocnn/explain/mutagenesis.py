@@ -28,7 +28,8 @@ def saturation_mutagenesis(
 
     In networks made of our blocks only the values that an edit can change are recomputed. Each call verifies some
     mutants with the full network; if they differ by more than rounding, and for other networks, every mutant runs
-    through the full network, and the log gives the reason. The words of a mixture are counted exactly.
+    through the full network, and the log gives the reason; so it does if there are tracks. The words of a mixture are
+    counted exactly.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ def saturation_mutagenesis(
 
 def _followed(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> Tensor:
     """Use the fast method if it is supported and verified, else the full network."""
+    if signal.shape[1]:
+        return _one_by_one(model, codes, signal, output)
     try:
         edited = EditedNetwork(fuse_batchnorm(model), output)
         change = _change(edited, model, codes)

@@ -27,10 +27,11 @@ def check_names(model: Loaded, given: Iterable[str] | None, remedy: str) -> None
         raise InputError(f"{model.path}: the model was trained without data.signal", "leave signal out")
     if names and given is None:
         raise InputError(f"{model.path}: the model also needs {', '.join(names)} along the bases", remedy)
-    for name in set(given or ()) ^ set(names):
-        if name in names:
-            raise InputError(f"signal: no track {name!r}", f"the model was trained with {', '.join(names)}")
+    given = list(given or ())
+    for name in (name for name in given if name not in names):
         raise InputError(f"signal: the model has no track {name!r}", nearest(name, names))
+    for name in (name for name in names if name not in given):
+        raise InputError(f"signal: no track {name!r}", f"the model was trained with {', '.join(names)}")
 
 
 def of_arrays(model: Loaded, signal: Mapping[str, Any] | None, codes: Sequence[np.ndarray]) -> list[np.ndarray]:

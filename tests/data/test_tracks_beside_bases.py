@@ -103,10 +103,13 @@ def test_the_same_windows_have_the_same_predictions_wherever_they_come_from(plan
     table = data.examples.iloc[rows]
     bed = table.assign(name="new", score=0)[["chrom", "start", "end", "name", "score", "strand"]]
     bed.iloc[::2, 5] = "-"  # a network that reads both strands predicts the same
+    bed.loc[-1] = ["chr4", 0, WINDOW, "unknown", 0, "+"]
     bed.to_csv(tmp_path / "new.bed", sep="\t", header=False, index=False)
     options = ["--genome", str(folder / "genome.fa"), "--signal", f"open={folder / 'open.bw'}"]
     assert cli.main(["predict", str(model.path), str(tmp_path / "new.bed"), str(tmp_path / "out"), *options]) == 0
-    found = pd.read_csv(tmp_path / "out/predictions.csv")
+    *_, unknown = (found := pd.read_csv(tmp_path / "out/predictions.csv"))["notes"]
+    assert unknown == "open has no value here: the mean of the training split is used"
+    found = found[:-1]
     assert found["probability_bound"].to_numpy() == pytest.approx(stored, rel=1e-4, abs=1e-6)
     raw = data.signal.stacked(rows)[:, 0, 4:-4]
     codes = data.windows(rows)
@@ -357,7 +360,7 @@ def test_alleles_keep_the_values_of_their_bases() -> None:
     ("call", "words"),
     [
         (lambda model: model.predict("A" * WINDOW), "the model also needs open along the bases"),
-        (lambda model: model.predict("A" * WINDOW, signal={"shut": [0] * WINDOW}), "'shut'|no track 'open'"),
+        (lambda model: model.predict("A" * WINDOW, signal={"shut": [0] * WINDOW}), "the model has no track 'shut'"),
         (
             lambda model: model.predict("A" * WINDOW, signal={"open": [0, 1]}),
             "values of shape .2,. for a sequence of 31 bp",

@@ -33,6 +33,8 @@ from biocnn.workflow import cli
 
 LENGTH, WINDOW, APART = 4000, 31, 40
 BASELINES = ["GC content", "dinucleotides", "6-mers", "mean signal", "6-mers + mean signal"]
+DATA = {"name": "Intervals", "genome": "genome.fa", "positives": "bound.bed", "window": WINDOW, "flank": 4}
+DATA |= {"negatives": {"name": "given", "path": "other.bed"}, "signal": {"open": "open.bw"}}
 NET = {"name": "DeepBind", "channels": 8, "kernel_size": 9}
 CONTIGS = ("chr1", "chr2", "chr3", "chr4")
 
@@ -74,9 +76,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
         (folder / f"{kind}.bed").write_text("".join(of_kind))
     (folder / "genome.fa").write_text("".join(f">{name}\n{decode(codes[name])}\n" for name in CONTIGS))
     bigwig(folder / "open.bw", tracks)
-    section = {"name": "Intervals", "genome": "genome.fa", "positives": "bound.bed", "window": WINDOW, "flank": 4}
-    section |= {"negatives": {"name": "given", "path": "other.bed"}, "signal": {"open": "open.bw"}}
-    data = biocnn.Dataset.from_files(section, split={"val": ["chr3"], "test": ["chr4"]}, data_root=folder)
+    data = biocnn.Dataset.from_files(DATA, split={"val": ["chr3"], "test": ["chr4"]}, data_root=folder)
     augment = ["reverse_complement", {"name": "shift", "max": 2}]
     model = biocnn.train(data, NET, augment=augment, epochs=30, batch_size=16, lr=0.01, threads=1, log=None)
     genome = Genome(np.concatenate([*codes.values()]), dict.fromkeys(CONTIGS, LENGTH), {}, "genome.fa")
@@ -136,13 +136,17 @@ def test_bases_are_predicted_with_the_track(planted: Planted, tmp_path: Path) ->
     signal = Signal({"open": track}, genome, True, ["chr4"], Checks())
     codes, values = genome.codes("chr4", 500, 900), signal.along("chr4", 500, 900)
     whole = model.predict(codes, signal={"open": values})
-    scanned = np.concatenate([p for _, p in model.scan(genome, "chr4", stride=1, signal={"open": track})])
+    files = ["--signal", f"open={track}"]
+    given = [str(folder / "genome.fa"), str(tmp_path / "scan"), str(model.path), "--contigs=chr4"]
+    assert cli.main(["scan", *given, *files]) == 0
+    with pyBigWig.open(str(tmp_path / "scan/scan.bw")) as handle:
+        scanned = handle.values("chr4", 500, 900, numpy=True)
     inside = slice(96, 304)  # beyond, a scan sees what lies around
-    np.testing.assert_allclose(whole[:, inside], scanned[500:900].T[:, inside], atol=1e-3)
+    np.testing.assert_allclose(whole[0, inside], scanned[inside], atol=1e-3)
     assert np.abs(model.predict(codes, signal={"open": values + 5}) - whole).max() > 1e-3
     (tmp_path / "new.bed").write_text("chr4\t500\t900\tx\t0\t-\n")
     given = [str(model.path), str(tmp_path / "new.bed"), str(tmp_path / "out"), "--genome", str(folder / "genome.fa")]
-    assert cli.main(["predict", *given, "--signal", f"open={track}"]) == 0
+    assert cli.main(["predict", *given, *files]) == 0
     with np.load(tmp_path / "out/maps.npz") as maps:
         np.testing.assert_allclose(maps["0"][:, ::-1][:, inside], whole[:, inside], atol=1e-3)
 
@@ -168,8 +172,12 @@ def test_variants_are_scored_with_the_track(planted: Planted, tmp_path: Path) ->
         assert np.abs(maps["change"]).max() > 0
 
 
-def test_tracks_are_standardised_by_the_training_split_and_0_where_missing(planted: Planted) -> None:
-    data = planted.data
+@pytest.mark.parametrize("fold", [0, 1])
+def test_tracks_are_standardised_by_the_training_split_and_0_where_missing(planted: Planted, fold: int) -> None:
+    kept = planted.data
+    if fold:
+        kept = biocnn.Dataset.from_files(DATA, split={"folds": 4}, data_root=planted.folder)
+    data = biocnn.Dataset(kept.folder, fold)
     train = data.signal.stacked(data.rows("train"))[:, 0, 4:-4].astype(float)
     (one,) = data.facts.tracks
     assert (one.name, one.mean, one.sd) == ("open", pytest.approx(train.mean()), pytest.approx(train.std()))

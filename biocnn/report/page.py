@@ -111,10 +111,10 @@ def render(template: str, **context: object) -> str:
 
 def tiles(results: Results) -> list[dict[str, str]]:
     """Return the headline numbers: name, value, and a note with confidence interval and averaging."""
-    found = []
+    found, units = [], "windows" if results.input and results.input.at_loci else "images"
     for row in headline(results).itertuples():
         over = {
-            "per_image": "mean over images", "per_window": "mean over windows", "pooled": "pooled over images"
+            "per_image": "mean over images", "per_window": "mean over windows", "pooled": f"pooled over {units}"
         }.get(row.over, "")  # fmt: skip
         bounds = interval(row.low, row.high)
         run = row.run if row.run.startswith("mean") else ""

@@ -83,9 +83,13 @@ def _splits(results: Results) -> object:
     joined = examples["split"].replace(TRAIN_DEV, "train")
     cut = "group" in examples and joined.groupby(examples["group"]).nunique().gt(1).any()
     caption = f"Examples by split{where}{'' if cut else '; each group is in one split only'}."
-    if shares and results.task and results.task.target.spatial:
+    if shares and results.task and results.input and results.task.target.spatial:
         named = zip(results.task.pixel_classes, shares, strict=False)
-        caption += " Pixels: " + ", ".join(f"{name} {share:.1%}" for name, share in named) + "."
+        caption += (
+            (" Bases: " if results.input.at_loci else " Pixels: ")
+            + ", ".join(f"{name} {share:.1%}" for name, share in named)
+            + "."
+        )
     return table(caption, columns, rows, ", ".join(["Examples", *counted_targets, "Objects"]))
 
 

@@ -60,6 +60,10 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
             "count_mae": ("error of the count per image", ""),
         },
     ),
+    "bccd_faster_rcnn": (
+        "BCCD with Faster R-CNN, 600 steps",
+        {"ap50": ("AP50", "0.903 (other split)"), "ap50_95": ("AP50:95", ""), "f1": ("F1", "")},
+    ),
     "vgg_cells": (
         "VGG cells, counts by density, 64 training images",
         {

@@ -39,16 +39,23 @@ def of_arrays(model: Loaded, signal: Mapping[str, Any] | None, codes: Sequence[n
 
     ``signal`` is as for ``Model.predict``.
     """
-    given, names = signal if isinstance(signal, Mapping) or signal is None else {}, model.facts.signal
+    names = model.facts.signal
     example = f"{{{names[0] if names else 'atac'!r}: values}}"
     remedy = f"predict(sequences, signal={example}), with a value for each base; of windows of a genome, biocnn predict"
-    check_names(model, given, remedy)
+    if not (signal is None or isinstance(signal, Mapping)):
+        raise InputError(f"signal: values by name of the track, not of type {type(signal).__name__}", remedy)
+    check_names(model, signal, remedy)
+    given, every = signal or {}, []
     if not names:
         return []
-    every = []
     for name in names:
         values = given[name]
-        rows = [values] if len(codes) == 1 and np.ndim(values[0] if len(values) else 0) == 0 else list(values)
+        try:
+            rows = list(values)
+        except TypeError as error:
+            raise InputError(f"signal: {name} is {values!r}", remedy) from error
+        if len(codes) == 1 and not any(np.ndim(row) for row in rows):
+            rows = [values]
         if len(rows) != len(codes):
             raise InputError(f"signal: {name} has values of {plural(len(rows), 'sequence')}, not {len(codes)}", remedy)
         every.append([_checked(name, row, one) for row, one in zip(rows, codes, strict=True)])

@@ -46,4 +46,7 @@ def tracks_of(text: str | None, config: Path | None, data_root: Path) -> dict[st
     for name, sign, path in parts:
         if not (name.strip() and sign and path.strip()):
             raise InputError(f"--signal: {name}{sign}{path!s} is not NAME=FILE", "for example --signal atac=atac.bw")
-    return {name.strip(): Path(path.strip()) for name, _, path in parts}
+    files = {name.strip(): Path(path.strip()) for name, _, path in parts}
+    if len(files) < len(parts):
+        raise InputError(f"--signal: {text} names a track twice", "give one file for each track")
+    return files

@@ -378,6 +378,8 @@ def test_alleles_keep_the_values_of_their_bases() -> None:
             "values of 1 sequence, not 2",
         ),
         (lambda model: model.predict("A" * WINDOW, signal={"open": ["x"] * WINDOW}), "values that are no numbers"),
+        (lambda model: model.predict("A" * WINDOW, signal={"open": 1}), "signal: open is 1"),
+        (lambda model: model.predict("A" * WINDOW, signal=[0] * WINDOW), "signal: values by name of the track"),
         (lambda model: model.explain("A" * WINDOW), "the model also needs open"),
         (lambda model: model.scan(Genome(np.zeros(60, np.uint8), {"c": 60}, {}, "g"), "c", stride=1), "needs open"),
         (lambda model: Ensemble([model]).logits(np.zeros((1, WINDOW), np.uint8)), "the model needs open"),
@@ -396,3 +398,5 @@ def test_files_of_sequences_without_a_place_are_refused(planted: Planted, tmp_pa
         assert "which a file of sequences lacks" in capsys.readouterr().err
     assert cli.main(["predict", *arguments, "--signal", "open"]) == 2
     assert "is not NAME=FILE" in capsys.readouterr().err
+    assert cli.main(["predict", *arguments, "--signal", "open=a.bw,open=b.bw"]) == 2
+    assert "names a track twice" in capsys.readouterr().err

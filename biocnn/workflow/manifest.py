@@ -1,5 +1,6 @@
 """Manifests: what an experiment was made from and what it made, by hashes, to verify it or to run it again."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -38,8 +39,8 @@ STEPS = {  # patterns of the files that each step writes, in the order of the st
     "report": r"report\.html$|figures/",
 }
 LOCATED = ("raw/facts.json", "dataset/facts.json", "dataset/settings.json")  # these contain paths of inputs
-# These contain dates, times or paths of raw files, which differ in a rerun.
-TIMED = r"report\.html$|raw/raw\.json$|calibrate/[^/]+/(trials\.tsv|trial[^/]*\.json)$"
+# These contain dates, times, paths of raw files or places in a file with paths, which differ in a rerun.
+TIMED = r"report\.html$|variants/.*\.(tbi|csi)$|raw/raw\.json$|calibrate/[^/]+/(trials\.tsv|trial[^/]*\.json)$"
 
 
 def write_manifest(experiment: Experiment, folder: Path, path: Path) -> None:
@@ -240,6 +241,10 @@ def _reproduced(folder: Path, name: str, inputs: dict[str, Path]) -> str:
         with open(path, "rb") as handle:
             handle.seek(int.from_bytes(handle.read(8), "little") + 8)
             return hashlib.file_digest(handle, "sha256").hexdigest()
+    if path.name == "variants.vcf.gz":  # without the hashes of the model files, whose metadata contain paths
+        with gzip.open(path, "rb") as handle:
+            kept = b"".join(line for line in handle if not line.startswith(b"##biocnn_variantsCommand="))
+        return hashlib.sha256(kept).hexdigest()
     if name in LOCATED:
         found = replaced(read_json(path), {str(file): key for key, file in inputs.items()})
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()

@@ -1,5 +1,6 @@
 """Manifests: what differs is named, and only what a rerun reproduces is compared."""
 
+import gzip
 import logging
 from pathlib import Path
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from biocnn.config.experiment import load, settings_of
 from biocnn.core.errors import InputError
 from biocnn.core.files import read_json, sha256
 from biocnn.workflow.crate import CRATE, write_crate
-from biocnn.workflow.manifest import NAME, first_difference, step_of, verified, write_manifest
+from biocnn.workflow.manifest import NAME, _reproduced, first_difference, step_of, verified, write_manifest
 from biocnn.workflow.rerun import rerun, verify
 
 GIVEN = {"data": {"name": "Intervals", "genome": "genome.fa", "positives": "a.bed"}, "train": {"lr": 1e-5}}
@@ -170,3 +171,12 @@ def test_a_rerun_needs_the_same_inputs_and_an_empty_folder(results: Path, tmp_pa
         rerun(results / NAME, tmp_path / "again")
     with pytest.raises(InputError, match=r"has no manifest.json"):
         verify(tmp_path)
+
+
+def test_variants_are_reproduced_by_a_model_file_with_other_paths(tmp_path: Path) -> None:
+    hashes = []
+    for digest, effect in (("aa", 1), ("bb", 1), ("bb", 2)):
+        with gzip.open(tmp_path / "variants.vcf.gz", "wt") as handle:
+            handle.write(f"##biocnn_variantsCommand=models=m(sha256 {digest})\nchr1\t1\t.\tA\tC\t.\t.\tE={effect}\n")
+        hashes.append(_reproduced(tmp_path, "variants.vcf.gz", {}))
+    assert hashes[0] == hashes[1] != hashes[2]

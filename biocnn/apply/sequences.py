@@ -85,7 +85,7 @@ def read_new(
     if facts.signal and suffix in (*FASTA, *TABLES):
         raise InputError(
             f"{path}: the model also needs {', '.join(facts.signal)} along the bases, which a file of sequences lacks",
-            "give intervals (BED) with --genome and --signal; in Python, Model.predict(sequences, signal=...)",
+            "give intervals (BED) with --genome and --signal; in Python, models take sequences and signal=...",
         )
     if suffix not in BED and not facts.signal:
         check_names(model, signal, "")

@@ -296,7 +296,7 @@ def comparison(results: Results) -> str:
         return f"beats {name} by {gain} {unit}{f', or more, for each of {table.output.nunique()} outputs' * several}"
     if least["gain"] > 0:
         return f"not clearly better than {name}{where} (+{gain} {unit})"
-    return f"does not beat {name}{where} (−{gain} {unit})"
+    return f"does not beat {name}{where} ({'−' * bool(least['gain'])}{gain} {unit})"
 
 
 def gains(table: pd.DataFrame) -> dict[str, pd.Series]:

@@ -243,8 +243,8 @@ def _reproduced(folder: Path, name: str, inputs: dict[str, Path]) -> str:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     if path.name == "variants.vcf.gz":  # without the hashes of the model files, whose metadata contain paths
         with gzip.open(path, "rb") as handle:
-            kept = b"".join(line for line in handle if not line.startswith(b"##biocnn_variantsCommand="))
-        return hashlib.sha256(kept).hexdigest()
+            lines = [line for line in handle if not line.startswith(b"##biocnn_variantsCommand=")]
+        return hashlib.sha256(b"".join(lines)).hexdigest()
     if name in LOCATED:
         found = replaced(read_json(path), {str(file): key for key, file in inputs.items()})
         return hashlib.sha256(json.dumps(found).encode()).hexdigest()

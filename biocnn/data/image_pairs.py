@@ -204,11 +204,15 @@ def pair_folders(
 
 
 def in_one_folder(folder: Path, other: str) -> list[Path]:
-    """Return the masks, or what ``other`` names, in a folder with their images, e.g. 1_mask.tif beside 1.tif."""
+    """Return the masks, or what ``other`` names, in a folder with their images: 1_mask.tif beside 1.tif.
+
+    Those without an image are among them, unless none has one.
+    """
     of_others, of_images = _endings(other)
     files = members(folder)
-    images = {of_images.sub("", stem(path)) for path in files if not of_others.search(stem(path))}
-    return [path for path in files if (name := of_others.sub("", stem(path))) != stem(path) and name in images]
+    found = [path for path in files if of_others.search(stem(path))]
+    images = {of_images.sub("", stem(path)) for path in files if path not in found}
+    return found if any(of_others.sub("", stem(path)) in images for path in found) else []
 
 
 def group_by_name(images: list[str], pattern: str) -> list[str]:

@@ -49,6 +49,13 @@ def test_the_rule_that_pairs_most_is_tried_on_incomplete_folders(tmp_path):
     assert "without words" in caught.value.remedy
 
 
+def test_a_mask_without_an_image_is_a_mask_also_in_one_folder(tmp_path):
+    for name in ("a.png", "a_mask.png", "b.png", "b_mask.png", "c_mask.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"no image in .* for 1 of 3 masks: .*c_mask\.png"):
+        pair_folders(tmp_path, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("paths", "ids"),
     [

@@ -25,7 +25,7 @@ from biocnn.io.tables import read_table
 from biocnn.prediction.compatibility import Note, agree
 from biocnn.prediction.inputs import check_length, coded
 from biocnn.prediction.model import Model
-from biocnn.prediction.signal import check_names, open_signal
+from biocnn.prediction.new_signal import check_names, open_signal
 
 log = logging.getLogger("biocnn")
 
@@ -228,6 +228,6 @@ def predicted(new: NewSequences, models: Sequence[Model]) -> dict[int, np.ndarra
         return found | {row: np.mean(each, axis=0) for row, each in zip(rows, maps, strict=True)}
     covariates = new.table.loc[rows] if models[0].facts.coded else None
     z = [coded(model, covariates, len(rows)) for model in models]
-    tracks = [standardised(model.facts.tracks, np.stack(signal)) if signal else None for model in models]
+    tracks = [standardised(model.facts.signal_tracks, np.stack(signal)) if signal else None for model in models]
     every = [model.settled(model._sequences(codes, *beside)) for model, *beside in zip(models, z, tracks, strict=True)]
     return found | dict(zip(rows, np.stack(every, axis=1), strict=True))

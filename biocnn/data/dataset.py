@@ -273,9 +273,9 @@ class Dataset:
         codes, flank = self.padded(rows), self.facts.flank
         return codes[:, flank : codes.shape[1] - flank]
 
-    def tracks(self, rows: np.ndarray, flanks: bool = False) -> np.ndarray:
+    def signal_of(self, rows: np.ndarray, flanks: bool = False) -> np.ndarray:
         """Return the tracks beside the bases of ``windows``, or ``padded``, as the network receives them: (N, S, L)."""
-        found = standardised(self.facts.tracks, self.signal.stacked(rows) if self.signal else nothing(len(rows)))
+        found = standardised(self.facts.signal_tracks, self.signal.stacked(rows) if self.signal else nothing(len(rows)))
         return found if flanks else found[..., self.facts.flank : found.shape[2] - self.facts.flank]
 
     def groups(self, column: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from biocnn.core.plurals import plural
 from biocnn.data.raw import Raw
 from biocnn.data.tiles import Tiles, Tiling
 from biocnn.io.bigwig import read_values
-from biocnn.io.signal import contigs_in
+from biocnn.io.bigwig_windows import contigs_in
 from biocnn.tasks.facts import Facts
 
 STRANDS = ("plus", "minus")

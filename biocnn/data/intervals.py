@@ -20,9 +20,9 @@ from biocnn.data.positives import EncodedExamples, GenomeContext, Positives
 from biocnn.data.raw import Raw
 from biocnn.data.sampling import Stretch
 from biocnn.data.windows import Windows, named
+from biocnn.io.bigwig_windows import mean_signal
 from biocnn.io.contigs import Contigs
 from biocnn.io.genome import Genome
-from biocnn.io.signal import mean_signal
 from biocnn.io.tables import as_float32, without_labels
 from biocnn.tasks.facts import Facts
 from biocnn.tasks.vectors import task_of

@@ -1,4 +1,4 @@
-"""Tracks beside the bases of windows of a genome, from bigWig files: read, checked, measured and standardised."""
+"""A signal, tracks beside the bases of windows of a genome, from bigWig files: read, measured and standardised."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -11,12 +11,12 @@ from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
 from biocnn.data.raw import Raw
 from biocnn.io.bigwig import read_values
+from biocnn.io.bigwig_windows import contigs_in
 from biocnn.io.genome import Genome
-from biocnn.io.signal import contigs_in
 from biocnn.metrics.masks import IGNORE
 from biocnn.metrics.vectors import auroc, labelled, pearson
 from biocnn.tasks import make_task
-from biocnn.tasks.facts import Track
+from biocnn.tasks.facts import SignalTrack
 
 READ = 2**22  # values of all tracks that are read at a time
 PIECE = 2**20  # bases of an interval that are read at a time
@@ -98,13 +98,13 @@ def nothing(number: int) -> np.ndarray:
     return np.zeros((number, 0, 0), np.float32)
 
 
-def standardised(tracks: Sequence[Track], values: np.ndarray) -> np.ndarray:
+def standardised(tracks: Sequence[SignalTrack], values: np.ndarray) -> np.ndarray:
     """Return values (..., S, L) in standard deviations from the mean of the training split; 0 if missing."""
     mean, sd = (np.array([getattr(one, name) for one in tracks])[:, None] for name in ("mean", "sd"))
     return np.nan_to_num((values - mean) / sd).astype(np.float32)
 
 
-def measure_signal(raw: Raw, trained: Sequence[np.ndarray]) -> list[list[Track]]:
+def measure_signal(raw: Raw, trained: Sequence[np.ndarray]) -> list[list[SignalTrack]]:
     """Measure the tracks on each training split, a mask of the examples; flanks do not count."""
     sums, found = _sums(raw), []
     for rows in trained:
@@ -117,7 +117,7 @@ def measure_signal(raw: Raw, trained: Sequence[np.ndarray]) -> list[list[Track]]
             variance = squares[k] / number[k] - mean**2
             sd = np.sqrt(variance) if variance > 1e-12 * mean**2 else 1.0  # rounding of constant values
             covered = number[k] / (rows.sum() * raw.facts.window)
-            tracks.append(Track(name=name, mean=float(mean), sd=float(sd), covered=float(covered)))
+            tracks.append(SignalTrack(name=name, mean=float(mean), sd=float(sd), covered=float(covered)))
         found.append(tracks)
     return found
 

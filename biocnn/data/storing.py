@@ -110,8 +110,8 @@ def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:
         names.append("signal.npy")
         _store(raw, "signal.npy", folder / "signal.npy", map(raw.signal, range(len(examples))), np.float32)
         trained = [(fold.split == "train").to_numpy() for fold in folds]
-        for fold, tracks in zip(folds, measure_signal(raw, trained), strict=True):
-            fold.add(tracks=tracks)
+        for fold, signal in zip(folds, measure_signal(raw, trained), strict=True):
+            fold.add(signal_tracks=signal)
     measured = {"decisions": facts.decisions}
     if given.measure:
         measured |= resolve(given.measure)(facts, folder, folds, seed)

@@ -146,20 +146,20 @@ def _described(row: dict[str, Any], chooser: str) -> str:
     )
 
 
-def with_signal(features: Features, tracks: np.ndarray) -> Features:
-    """Return features of sequences (N, F), followed by the mean of each of their tracks (N, S, L)."""
-    means = tracks.mean(axis=2, dtype=float)
+def with_signal(features: Features, signal: np.ndarray) -> Features:
+    """Return features of sequences (N, F), followed by the mean of each track of their signal (N, S, L)."""
+    means = signal.mean(axis=2, dtype=float)
     return hstack([features, means], format="csr") if isinstance(features, csr_matrix) else np.hstack([features, means])
 
 
-def features_of(name: str, codes: np.ndarray, tracks: np.ndarray, strands: str) -> Features:
-    """Return the features of a baseline, by its name: of bases, of tracks, or of both."""
+def features_of(name: str, codes: np.ndarray, signal: np.ndarray, strands: str) -> Features:
+    """Return the features of a baseline, by its name: of bases, of the signal, or of both."""
     bases = BASELINES.get(name.removesuffix(f" + {SIGNAL}"))
     found = bases(codes, strands) if bases else np.zeros((len(codes), 0))
-    return with_signal(found, tracks) if name.endswith(SIGNAL) else found
+    return with_signal(found, signal) if name.endswith(SIGNAL) else found
 
 
-def predict_sequences(folder: Path, fold: int, codes: np.ndarray, tracks: np.ndarray, task: VectorTask) -> np.ndarray:
+def predict_sequences(folder: Path, fold: int, codes: np.ndarray, signal: np.ndarray, task: VectorTask) -> np.ndarray:
     """Predict other sequences by the baselines of a fold.
 
     Parameters
@@ -170,7 +170,7 @@ def predict_sequences(folder: Path, fold: int, codes: np.ndarray, tracks: np.nda
         Fold in whose training split the baselines were fitted.
     codes
         Shape (N, L), uint8, without flanks.
-    tracks
+    signal
         Tracks beside them as networks receive them, shape (N, S, L).
     task
         Task of the data set.
@@ -183,7 +183,7 @@ def predict_sequences(folder: Path, fold: int, codes: np.ndarray, tracks: np.nda
     table = pd.read_csv(folder / "baselines.tsv", sep="\t").drop_duplicates("baseline")
     with np.load(folder / "weights.npz") as stored:
         found = [
-            predict_linear(features_of(name, codes, tracks, strands), stored[f"{name}.{fold}"], task)
+            predict_linear(features_of(name, codes, signal, strands), stored[f"{name}.{fold}"], task)
             for name, strands in zip(table["baseline"], table["strands"], strict=True)
         ]
     return np.stack(found, axis=1)
@@ -207,7 +207,7 @@ def fit_sequences(dataset: Dataset, strands: str) -> Baselines:
     train = thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
 
     def of(name: str) -> Callable[[np.ndarray], Features]:
-        return lambda rows: features_of(name, dataset.windows(rows), dataset.tracks(rows), strands)
+        return lambda rows: features_of(name, dataset.windows(rows), dataset.signal_of(rows), strands)
 
     names = [*BASELINES, *([SIGNAL, f"6-mers + {SIGNAL}"] if dataset.signal else [])]
     found = fit_baselines(dataset, {name: of(name) for name in names}, train)

@@ -98,9 +98,9 @@ def write_negatives(
     for of_fold in folds:
         context = _places(of_fold, reader, genome)
         contigs = stored.examples["chrom"].unique() if stored.signal else ()
-        tracks = reader.open_signal(reader.read_genome(genome), contigs, Checks()) if stored.signal else None
+        signal = reader.open_signal(reader.read_genome(genome), contigs, Checks()) if stored.signal else None
         drawn = dict(_draw(of_fold, context, own, ratio, settings.seed, checks))
-        for kind, part in _score(of_fold, drawn, simple, runs, settings, tracks):
+        for kind, part in _score(of_fold, drawn, simple, runs, settings, signal):
             parts.setdefault(kind, []).append(part)
     positives = parts.pop(POSITIVES, [])
     others = [_of_kind(stored, positives, parts[kind], settings).assign(negatives=kind, own=False) for kind in parts]
@@ -181,7 +181,7 @@ def _score(
     simple: Path,
     runs: Sequence[Path],
     settings: Settings,
-    tracks: Signal | None = None,
+    signal: Signal | None = None,
 ) -> Iterator[tuple[str, Scored]]:
     """Predict examples by the mean of the runs of a fold, and by its baselines."""
     files = [run / "model.safetensors" for run in runs]
@@ -190,10 +190,10 @@ def _score(
     flank = stored.facts.flank
     for kind, part in drawn.items():
         codes = part.codes[:, flank : part.codes.shape[1] - flank]
-        values = tracks.windows(part.examples) if tracks else nothing(len(codes))
+        values = signal.windows(part.examples) if signal else nothing(len(codes))
         beside = {name: values[:, k] for k, name in enumerate(stored.facts.signal)} or None
         network = np.mean([model.predict(codes, signal=beside) for model in models], axis=0)
-        standard = standardised(stored.facts.tracks, values)
+        standard = standardised(stored.facts.signal_tracks, values)
         baselines = predict_sequences(simple, stored.fold, codes, standard, stored.task)
         yield kind, Scored(part.examples, part.codes, np.concatenate([network[:, None], baselines], axis=1))
 

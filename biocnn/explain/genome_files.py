@@ -23,7 +23,7 @@ from biocnn.io.fasta import reverse_complement
 from biocnn.io.genome import Genome
 from biocnn.io.tracks import write_bigwig
 from biocnn.prediction.model import Model
-from biocnn.prediction.signal import open_signal
+from biocnn.prediction.new_signal import open_signal
 from biocnn.prediction.stored_predictions import read_predictions
 
 POSITIVE = 0.5  # smallest probability of a predicted positive

@@ -168,10 +168,10 @@ def kernel_motifs(
     return KernelMotifs(motifs, named, places, left_out, short)
 
 
-def first_convolution(model: nn.Module, tracks: int = 0) -> tuple[str, nn.Conv1d]:
-    """Return name and module of the first ``Conv1d`` over the four bases, and any tracks."""
+def first_convolution(model: nn.Module, signal: int = 0) -> tuple[str, nn.Conv1d]:
+    """Return name and module of the first ``Conv1d`` over the four bases, and the tracks of a signal."""
     for name, module in model.named_modules():
-        if isinstance(module, nn.Conv1d) and module.in_channels == BASES + tracks and module.groups == 1:
+        if isinstance(module, nn.Conv1d) and module.in_channels == BASES + signal and module.groups == 1:
             return name, module
     raise InputError(
         f"{type(model).__name__} has no convolution over the four bases",

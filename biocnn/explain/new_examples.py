@@ -20,7 +20,7 @@ from biocnn.prediction.compatibility import Adapted, need
 from biocnn.prediction.images import all_of
 from biocnn.prediction.inputs import coded, codes_of, number_of, of_table, one_or_all
 from biocnn.prediction.model import Model
-from biocnn.prediction.signal import of_arrays
+from biocnn.prediction.new_signal import of_arrays
 
 
 class Contributions(NamedTuple):
@@ -58,8 +58,8 @@ def explain(
         codes = codes_of(inputs, model.facts.iupac)
         if not codes:
             return np.zeros((0, BASES, 0), np.float32)
-        tracks = of_arrays(model, signal, codes)
-        return of_sequences(model, codes, coded(model, covariates, len(codes)), output, method, tracks).values
+        beside = of_arrays(model, signal, codes)
+        return of_sequences(model, codes, coded(model, covariates, len(codes)), output, method, beside).values
     if signal is not None:
         need(model, "sequence")
     z = coded(model, covariates, number_of(inputs) if model.facts.coded else 0)
@@ -80,7 +80,7 @@ def check_explained(model: Model) -> None:
 
 def of_sequences(
     model: Model, codes: Sequence[np.ndarray], z: np.ndarray, output: str | int | None = None,
-    method: Method | None = None, tracks: Sequence[np.ndarray] = (),
+    method: Method | None = None, beside: Sequence[np.ndarray] = (),
 ) -> Contributions:  # fmt: skip
     """Attribute predictions to bases.
 
@@ -96,10 +96,10 @@ def of_sequences(
         Name or index of the output; None: the one with the largest prediction in each sequence.
     method
         As in the section explain; None: chosen by the network.
-    tracks
+    beside
         Tracks of each sequence as the network receives them, (S, L); empty: none.
     """
-    task, signal = model.task, np.stack(tracks) if len(tracks) else None
+    task, signal = model.task, np.stack(beside) if len(beside) else None
     p = model._sequences(codes, z, signal)[:, : len(model.outputs)]
     truth = np.zeros_like(p) if task.positives or task.exclusive else p
     chosen = explained_output(truth, p) if output is None else np.full(len(p), index_of(model, output))

@@ -158,10 +158,10 @@ def explain_sequences(
     """
     target, probability = target.reshape(len(target), -1), probability.reshape(len(probability), -1)
     explained, method = explained_output(target, probability), decided(model, codes, method, signal)
-    tracks = np.zeros((len(codes), 0, codes.shape[1]), np.float32) if signal is None else signal
+    signal = np.zeros((len(codes), 0, codes.shape[1]), np.float32) if signal is None else signal
     rna, known = alphabet == RNA, (database or {}).values()
     both_strands = both_strands and not rna
-    found = kernel_motifs(network_of(model), codes, target, outputs, tracks)
+    found = kernel_motifs(network_of(model), codes, target, outputs, signal)
     checks.add("explain", "made", "motifs", len(found.motifs))
     for reason, number in found.left_out.items():
         checks.add("explain", "dropped", f"kernels, {reason}", number)
@@ -170,7 +170,7 @@ def explain_sequences(
     of_each, regions = [], []
     for output in range(target.shape[1]):
         one, part = _seqlets(
-            model, codes, tracks, target, probability, names, output, method, seed, n_regions, both_strands, rna
+            model, codes, signal, target, probability, names, output, method, seed, n_regions, both_strands, rna
         )  # fmt: skip
         of_each.append(one)
         regions.append(part)
@@ -184,7 +184,7 @@ def explain_sequences(
 
     def explained_for(rows: np.ndarray, of: np.ndarray) -> dict[str, np.ndarray]:
         values, delta = contributions(
-            model, codes[rows], of, method, references=REFERENCES, seed=seed, signal=tracks[rows]
+            model, codes[rows], of, method, references=REFERENCES, seed=seed, signal=signal[rows]
         )
         return {
             "id": names[rows],
@@ -200,7 +200,7 @@ def explain_sequences(
     worth = worth_explaining(target)
     rows = worth[np.argsort(-probability[worth, explained[worth]], kind="stable")[:n_examples]]
     attributions = explained_for(rows, explained[rows])
-    attributions["change"] = _mutations(model, codes[rows], tracks[rows], explained[rows])
+    attributions["change"] = _mutations(model, codes[rows], signal[rows], explained[rows])
     rows, of, kind = worst(target, probability, n_examples)
     mistakes = explained_for(rows, of) | {"kind": kind}
     sites = [example_sites(one, seqlets, named, both_strands) for one in (attributions, mistakes)]
@@ -253,7 +253,7 @@ def write_sequences(folder: str | Path, explanation: SequenceExplanation) -> Non
 def _seqlets(
     model: nn.Module,
     codes: np.ndarray,
-    tracks: np.ndarray,
+    signal: np.ndarray,
     target: np.ndarray,
     probability: np.ndarray,
     ids: np.ndarray,
@@ -283,7 +283,7 @@ def _seqlets(
     given = {"references": SEQLET_REFERENCES, "seed": seed}
     values, nothing = (
         contributions(model, x, np.full(len(x), output), method, **given, signal=beside)[0]
-        for x, beside in ((codes[rows], tracks[rows]), (others, tracks[apart]))
+        for x, beside in ((codes[rows], signal[rows]), (others, signal[apart]))
     )
     motifs = seqlet_motifs(codes[rows], values, present(others, nothing), ids[rows], both_strands=both_strands, rna=rna)
     return motifs, Regions(ids[rows], codes[rows], values)
@@ -305,10 +305,10 @@ def _spaced(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)] if len(rows) else rows
 
 
-def _mutations(model: nn.Module, codes: np.ndarray, tracks: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def _mutations(model: nn.Module, codes: np.ndarray, signal: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     change = np.zeros((len(codes), 4, codes.shape[1]), np.float32)
     for output in np.unique(outputs):
         rows = np.flatnonzero(outputs == output)
-        found = saturation_mutagenesis(model, codes[rows], int(output), tracks[rows])
+        found = saturation_mutagenesis(model, codes[rows], int(output), signal[rows])
         change[rows] = found.float().cpu().numpy()
     return change

@@ -102,7 +102,7 @@ def sequences(request: Request) -> Iterator[str]:
         outputs=model.outputs,
         alphabet=dataset.facts.alphabet,
         both_strands=strands_of(settings, dataset.facts) == "both",
-        signal=dataset.tracks(rows) if dataset.signal else None,
+        signal=dataset.signal_of(rows) if dataset.signal else None,
     )
     write_sequences(folder, explanation)
     files = GenomeFiles(folder, dataset, request.genome, getattr(settings.data, "signal", None))
@@ -111,7 +111,7 @@ def sequences(request: Request) -> Iterator[str]:
     if wanted := model.outputs[: settings.explain.units]:
         logits = [model.task.logit_of(k) for k in range(len(wanted))]
         about = (logits, model.task.probability, settings.seed, dataset.facts.alphabet)
-        tracks = dataset.tracks(rows) if dataset.signal else None
+        tracks = dataset.signal_of(rows) if dataset.signal else None
         evolved = explain_evolution(model.network, dataset.windows(rows), ids, wanted, *about, tracks)
         write_evolution(folder, *evolved)
         yield f"{plural(len(evolved[0]), 'sequence')} made to excite outputs" + (

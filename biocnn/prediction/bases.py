@@ -8,7 +8,7 @@ import numpy as np
 from biocnn.core.errors import InputError
 from biocnn.io.genome import Genome
 from biocnn.prediction.compatibility import refuse_covariates
-from biocnn.prediction.scanner import Along, Scanner, check_scan, tracks_of
+from biocnn.prediction.scanner import Along, Scanner, check_scan, signal_of
 from biocnn.tasks.facts import Facts
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class BaseScanner:
             last = min(end, first + self.together)
             starts = range(first - self.edge, last - self.edge, self.step)
             windows = genome.windows(np.full(len(starts), genome.names.index(chrom)), np.array(starts), self.window)
-            tracks = along and tracks_of(along, chrom, starts, self.window)
+            tracks = along and signal_of(along, chrom, starts, self.window)
             p = self.predict(list(windows), tracks)[:, :, self.edge : self.edge + self.step]
             values = p.transpose(0, 2, 1).reshape(-1, p.shape[1])[: last - first]
             chosen = np.arange(first, last)[(start - first) % stride :: stride]

@@ -184,7 +184,7 @@ def same_data(model: Loaded, dataset: Dataset) -> None:
     InputError
         If model and data set differ.
     """
-    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype", "coded", "tracks")):
+    for key, trained, found in _differ(model.facts, dataset.facts, (*ALIKE, "dtype", "coded", "signal_tracks")):
         raise InputError(
             f"{dataset.folder}: {key} is {found}, but {model.path} was trained with {trained}",
             "give the data set of the same experiment, or one stored with the same settings",

@@ -23,7 +23,7 @@ from biocnn.nn.encode import normalise, to_tensor
 from biocnn.nn.layers import LAST
 from biocnn.prediction.compatibility import Adapted, Source, as_it_is
 from biocnn.prediction.images import InMemory, all_of
-from biocnn.prediction.signal import of_arrays
+from biocnn.prediction.new_signal import of_arrays
 from biocnn.tasks.inputs import make_input
 from biocnn.training.batches import make
 
@@ -162,12 +162,12 @@ def count_images(model: "Model", inputs: Any) -> Any:
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
     """Predict stored sequences, for ``Model.predict_stored``."""
     if not model.task.target.spatial:
-        found = model._sequences(list(dataset.windows(rows)), dataset.covariates[rows], dataset.tracks(rows))
+        found = model._sequences(list(dataset.windows(rows)), dataset.covariates[rows], dataset.signal_of(rows))
         yield from model.settled(found)
         return
     for start in range(0, len(rows), PART):
         part = rows[start : start + PART]
-        yield from model._sequences(list(dataset.windows(part)), signal=dataset.tracks(part))
+        yield from model._sequences(list(dataset.windows(part)), signal=dataset.signal_of(part))
 
 
 def predict_stored_images(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:

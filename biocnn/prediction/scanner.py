@@ -119,10 +119,10 @@ class Scanner:
     def _each(self, genome: Genome, chrom: str, starts: range, along: Along | None) -> np.ndarray:
         contig = np.full(len(starts), genome.names.index(chrom))
         windows = list(genome.windows(contig, np.array(starts), self.window))
-        return self.predict(windows, along and tracks_of(along, chrom, starts, self.window))
+        return self.predict(windows, along and signal_of(along, chrom, starts, self.window))
 
 
-def tracks_of(along: Along, chrom: str, starts: range, window: int) -> np.ndarray:
+def signal_of(along: Along, chrom: str, starts: range, window: int) -> np.ndarray:
     """Return the tracks of evenly spaced windows: shape (n, S, window)."""
     stretch = along(chrom, starts[0], starts[-1] + window)
     return sliding_window_view(stretch, window, axis=1)[:, :: starts.step].swapaxes(0, 1)

@@ -20,8 +20,8 @@ from biocnn.nn.encode import encoded
 from biocnn.prediction.bases import BaseScanner, Scanner, scanner_of
 from biocnn.prediction.compatibility import need
 from biocnn.prediction.inputs import check_lengths
+from biocnn.prediction.new_signal import open_signal
 from biocnn.prediction.scanner import Along
-from biocnn.prediction.signal import open_signal
 from biocnn.prediction.trained_model import Trained
 from biocnn.training.batches import BATCH
 from biocnn.training.forward import logits_of, predict_probability
@@ -56,7 +56,7 @@ class SequenceModel(Trained):
 
     def _along(self, signal: Signal) -> Along:
         """Return a function of an interval: its tracks as the network receives them, (S, bases)."""
-        return lambda chrom, start, end: standardised(self.facts.tracks, signal.along(chrom, start, end))
+        return lambda chrom, start, end: standardised(self.facts.signal_tracks, signal.along(chrom, start, end))
 
     @torch.inference_mode()
     def logits(

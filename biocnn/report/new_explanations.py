@@ -89,8 +89,8 @@ def explain_sequences(
     rows = [row for row in range(len(new.codes)) if row not in faults]
     if rows:
         codes = [new.codes[row] for row in rows]
-        tracks = [standardised(model.facts.tracks, new.signal[row]) for row in rows] if len(new.signal) else []
-        found = of_sequences(model, codes, coded(model, None, len(rows)), tracks=tracks)
+        beside = [standardised(model.facts.signal_tracks, new.signal[row]) for row in rows] if len(new.signal) else []
+        found = of_sequences(model, codes, coded(model, None, len(rows)), beside=beside)
         stacked = pad(codes)
         arrays = {"id": names[rows].to_numpy(str), "codes": stacked, "attributions": found.values}
         arrays |= {"output": found.output, "probability": found.probability, "delta": found.delta}

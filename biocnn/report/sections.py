@@ -95,7 +95,7 @@ def _splits(results: Results) -> object:
 
 def _signal(results: Results) -> Iterator[Table]:
     """List the tracks beside the bases."""
-    rows = [[one.name, number(one.mean), number(one.sd), f"{one.covered:.1%}"] for one in results.facts.tracks]
+    rows = [[one.name, number(one.mean), number(one.sd), f"{one.covered:.1%}"] for one in results.facts.signal_tracks]
     if rows:
         fold = ", in fold 0" if results.facts.folds else ""
         caption = (

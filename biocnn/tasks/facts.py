@@ -156,7 +156,7 @@ class Covariate(Frozen):
         return coded + [f"{self.name}: missing"] * self.missing
 
 
-class Track(Frozen):
+class SignalTrack(Frozen):
     """A track beside the bases, as measured on the training split, which determines how it is standardised."""
 
     name: str
@@ -218,7 +218,7 @@ class Measured(Frozen):
     values: ValueStats | None = None  # of maps of numbers; of bases, on their scale
     rates: list[Annotated[float, Field(gt=0)]] = []  # mean value of a base, of each output; 1 if all are 0
     coded: list[Covariate] = []  # the covariates, in order
-    tracks: list[Track] = []  # the tracks of ``signal``, in order
+    signal_tracks: list[SignalTrack] = []  # the tracks of ``signal``, in order
     pixel_fit: PixelFit | None = None  # of images to images with the same channels
     intensity: Intensity | None = None
     normalise: Literal["auto", "dataset", "image"] = (
@@ -259,8 +259,8 @@ class Facts(Measured, Stated):
             yield f"{given.examples} have {given.channels} channels, not {self.in_channels - len(self.signal)}"
         if self.signal and not (given.scanned and self.window):
             yield "signal is for sequences of one length"
-        if self.tracks and [one.name for one in self.tracks] != self.signal:
-            yield "tracks does not describe the signal"
+        if self.signal_tracks and [one.name for one in self.signal_tracks] != self.signal:
+            yield "signal_tracks does not describe the signal"
         if self.covariates and task.target.spatial:
             yield "covariates are for one target per example"
         if self.coded and [one.name for one in self.coded] != self.covariates:

@@ -160,7 +160,7 @@ class SequenceBatches:
         self.largest = min(self.batch_size, len(codes)) * codes.shape[1]  # positions in a batch of `plain`, at most
         self.y = torch.from_numpy(dataset.y.stacked(rows)).to(device)
         self.z = torch.from_numpy(dataset.covariates[rows]).to(device)
-        self.signal = torch.from_numpy(dataset.tracks(rows, flanks=True)).to(device)
+        self.signal = torch.from_numpy(dataset.signal_of(rows, flanks=True)).to(device)
         self.lengths = None if dataset.facts.window else (self.codes != PADDING).sum(1)
         self.foreground, self.occupied = foreground, None
         if foreground:

@@ -8,7 +8,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic
 from biocnn.core.plurals import plural
-from biocnn.workflow.options import load_experiment, of_stored, options_of, tracks_of
+from biocnn.workflow.options import load_experiment, of_stored, options_of, signal_files
 
 log = logging.getLogger("biocnn")
 
@@ -38,7 +38,13 @@ def predict(
     table = covariates or (load_experiment(config, data_root).settings.apply.covariates if config else None)
     with atomic(out) as folder:
         counts = apply_files(
-            data, models, folder, covariates=table, genome=genome, signal=tracks_of(signal, config, data_root), **given
+            data,
+            models,
+            folder,
+            covariates=table,
+            genome=genome,
+            signal=signal_files(signal, config, data_root),
+            **given,
         )
     log.info("%s", ", ".join(f"{plural(count, 'row')} in {out / name}" for name, count in counts.items()))
 
@@ -107,7 +113,7 @@ def explain(
             with needs("workflow", "pictures of explanations"):  # code that the rule does not run
                 explain_files = resolve("biocnn.report.new_explanations:explain_files")
             fit = {"spacing": spacing, "intensity": intensity, "channels": channels.split(",") if channels else None}
-            tracks = tracks_of(signal, config, data_root)
+            tracks = signal_files(signal, config, data_root)
             explain_files(models, data, folder, genome, covariates, trust.split(","), tracks, **fit)
         elif config is None:
             raise InputError("--config: is missing", "name the experiment of the stored data set")
@@ -143,7 +149,7 @@ def variants(
     where = either_genome(genome)
     with atomic(out) as folder:
         folder.mkdir()
-        checks = annotate(vcf, loaded, where, folder, signal=tracks_of(signal, config, data_root), **settings)
+        checks = annotate(vcf, loaded, where, folder, signal=signal_files(signal, config, data_root), **settings)
     for row in checks.rows:
         log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
 
@@ -160,5 +166,5 @@ def scan(
 
     with atomic(out) as folder:
         folder.mkdir()
-        tracks = tracks_of(signal, config, data_root)
+        tracks = signal_files(signal, config, data_root)
         scan_files(genome, models, folder, signal=tracks, **options_of("scan", config, data_root, trust, options))

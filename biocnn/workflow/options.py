@@ -38,7 +38,7 @@ def load_experiment(config: Path, data_root: Path) -> Any:
     return load(config, data_root)
 
 
-def tracks_of(text: str | None, config: Path | None, data_root: Path) -> dict[str, Path] | None:
+def signal_files(text: str | None, config: Path | None, data_root: Path) -> dict[str, Path] | None:
     """Return the bigWig files of tracks by name: of NAME=FILE,NAME=FILE, else data.signal of the experiment."""
     if not text:
         return getattr(load_experiment(config, data_root).settings.data, "signal", None) if config else None

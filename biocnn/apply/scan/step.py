@@ -27,7 +27,7 @@ from biocnn.io.genome import Genome, either_genome
 from biocnn.io.tracks import BigWig, narrowpeak, write_bigwig
 from biocnn.prediction.compatibility import agree
 from biocnn.prediction.model import Model
-from biocnn.prediction.signal import open_signal
+from biocnn.prediction.new_signal import open_signal
 
 MAX_UNKNOWN = 0.5  # maximum fraction of unknown bases in a window, unless set in training
 ROWS = 1 << 14  # windows per batch

@@ -9,7 +9,7 @@ from biocnn.apply.variants.alleles import Alleles
 from biocnn.apply.variants.normalise import normalise
 from biocnn.apply.variants.reading import readable
 from biocnn.apply.variants.scoring import Ensemble
-from biocnn.apply.variants.windows import cut, tracks_of
+from biocnn.apply.variants.windows import cut, signal_of
 from biocnn.data.signal import Signal, standardised
 from biocnn.explain import saturation_mutagenesis
 from biocnn.io.fasta import reverse_complement
@@ -109,11 +109,11 @@ def mutation_maps(
         contig = np.array([variant.contig])
         start, ref, alt = normalise(genome, contig, np.array([variant.pos - 1]), [variant.ref], [variant.alt])
         place = contig, start, ref, alt, length
-        pair, tracks = np.concatenate(cut(genome, *place)), signal and np.concatenate(tracks_of(signal, *place))
-        better = int(ensemble.logits(pair, tracks).mean(0)[:, variant.output].argmax())
+        pair, values = np.concatenate(cut(genome, *place)), signal and np.concatenate(signal_of(signal, *place))
+        better = int(ensemble.logits(pair, values).mean(0)[:, variant.output].argmax())
         codes[i] = pair[better]
         allele.append(("REF", "ALT")[better])
-        beside = None if tracks is None else tracks[[better]]
+        beside = None if values is None else values[[better]]
         change[i] = _change(ensemble, pair[[better]], beside, variant.output)
         flank = (length - len(ref[0])) // 2
         mark[i], first[i] = max(0, flank), start[0] - flank
@@ -122,14 +122,14 @@ def mutation_maps(
     return {"codes": codes, "change": change, "mark": mark, **place}
 
 
-def _change(ensemble: Ensemble, codes: np.ndarray, tracks: np.ndarray | None, output: int) -> np.ndarray:
+def _change(ensemble: Ensemble, codes: np.ndarray, signal: np.ndarray | None, output: int) -> np.ndarray:
     changes = []
     for model, turn in zip(ensemble.models, ensemble.turn, strict=True):
-        signal = None if tracks is None else standardised(model.facts.tracks, tracks)
-        here = saturation_mutagenesis(model.network, codes, output, signal)[0].cpu().numpy()
+        beside = None if signal is None else standardised(model.facts.signal_tracks, signal)
+        here = saturation_mutagenesis(model.network, codes, output, beside)[0].cpu().numpy()
         if turn:
-            other, signal = reverse_complement(codes).copy(), None if signal is None else signal[:, :, ::-1].copy()
-            there = saturation_mutagenesis(model.network, other, output, signal)[0].cpu().numpy()
+            other, beside = reverse_complement(codes).copy(), None if beside is None else beside[:, :, ::-1].copy()
+            there = saturation_mutagenesis(model.network, other, output, beside)[0].cpu().numpy()
             here = (here + there[::-1, ::-1]) / 2
         changes.append(here)
     return np.mean(changes, axis=0)

@@ -75,7 +75,7 @@ class Ensemble:
         reference: np.ndarray,
         alternative: np.ndarray,
         place: int,
-        tracks: tuple[np.ndarray, np.ndarray] | None = None,
+        signal: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the logits of both windows of variants.
 
@@ -87,8 +87,8 @@ class Ensemble:
             Shape (N, L), uint8: 0-3 = ACGT, 4 = unknown.
         place
             Column of the substitutions among them.
-        tracks
-            Tracks of both, shape (N, S, L) each, for models that need some.
+        signal
+            Tracks of both, in the unit of the files, shape (N, S, L) each, for models that need some.
 
         Returns
         -------
@@ -96,7 +96,7 @@ class Ensemble:
             Shape (models, N, K) each, float32.
         """
         if None in self.followed:
-            both = self.logits(np.concatenate([reference, alternative]), tracks and np.concatenate(tracks))
+            both = self.logits(np.concatenate([reference, alternative]), signal and np.concatenate(signal))
             return both[:, : len(reference)], both[:, len(reference) :]
         found = [np.empty((len(self.models), len(reference), len(self.outputs)), np.float32) for _ in range(2)]
         differs = reference != alternative
@@ -136,21 +136,21 @@ class Ensemble:
             raise RuntimeError(f"substitutions propagated through the network are wrong by {wrong:.2g}")
         self.unchecked = False
 
-    def logits(self, codes: np.ndarray, tracks: np.ndarray | None = None) -> np.ndarray:
-        """Compute logits of windows (N, L) with their tracks, if any, (N, S, L): shape (models, N, K), float32.
+    def logits(self, codes: np.ndarray, signal: np.ndarray | None = None) -> np.ndarray:
+        """Compute logits of windows (N, L) with their signal, if any, (N, S, L): shape (models, N, K), float32.
 
-        Equal windows are scored once, unless tracks may differ.
+        Equal windows are scored once, unless signals may differ.
         """
         if not len(codes):
             return np.zeros((len(self.models), 0, len(self.outputs)), np.float32)
-        first, back = _different(codes) if tracks is None else [np.arange(len(codes))] * 2
+        first, back = _different(codes) if signal is None else [np.arange(len(codes))] * 2
         different = codes[first]
         found = []
         for model, turn in zip(self.models, self.turn, strict=True):
-            signal = None if tracks is None else standardised(model.facts.tracks, tracks)
-            logits = model.logits(different, signal=signal)
+            beside = None if signal is None else standardised(model.facts.signal_tracks, signal)
+            logits = model.logits(different, signal=beside)
             if turn:
-                other = None if signal is None else signal[:, :, ::-1]
+                other = None if beside is None else beside[:, :, ::-1]
                 logits = (logits + model.logits(reverse_complement(different), signal=other)) / 2
             found.append(self._reported(logits))
         return np.stack(found)[:, back]

@@ -17,7 +17,7 @@ from biocnn.apply.variants.normalise import normalise
 from biocnn.apply.variants.reading import header_contigs, read_vcf, readable
 from biocnn.apply.variants.reread import reread
 from biocnn.apply.variants.scoring import Ensemble, effects
-from biocnn.apply.variants.windows import BOTH, Kept, column, cut, one_pair, tracks_of
+from biocnn.apply.variants.windows import BOTH, Kept, column, cut, one_pair, signal_of
 from biocnn.apply.variants.writing import Writer
 from biocnn.config.schema import option_fields, options
 from biocnn.config.settings import Variants
@@ -29,7 +29,7 @@ from biocnn.data.signal import Signal
 from biocnn.io.contigs import check_lengths, find_contigs
 from biocnn.io.genome import Genome
 from biocnn.prediction.model import Model
-from biocnn.prediction.signal import open_signal
+from biocnn.prediction.new_signal import open_signal
 
 ROUNDING = 1e-6  # changes below this fraction of a logit are rounding
 
@@ -62,7 +62,7 @@ def annotate(
     prefix
         Prefix of INFO fields.
     signal
-        bigWig files, by name, of the tracks that models trained with ``data.signal`` need; see ``tracks_of``.
+        bigWig files, by name, of the tracks that models trained with ``data.signal`` need; see ``signal_of``.
     **settings
         Options of `biocnn variants`, see ``Variants`` in ``biocnn.config.settings``.
 
@@ -201,7 +201,7 @@ class Scorer:
         self, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str], offset: int, kept: Kept
     ) -> tuple[np.ndarray, np.ndarray]:
         place = contig, start, ref, alt, self.ensemble.window, offset, kept
-        pair, tracks = cut(self.genome, *place), self.signal and tracks_of(self.signal, *place)
+        pair, tracks = cut(self.genome, *place), self.signal and signal_of(self.signal, *place)
         logits = self.ensemble.pairs(*pair, column(self.ensemble.window, offset, kept), tracks)
         return np.stack(logits), (pair[0] == pair[1]).all(1)
 

@@ -68,7 +68,7 @@ def cut(
     )
 
 
-def tracks_of(
+def signal_of(
     signal: Signal, contig: np.ndarray, start: np.ndarray, ref: Sequence[str], alt: Sequence[str], window: int,
     offset: int = 0, kept: Kept = "left",
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip

@@ -1,4 +1,4 @@
-"""The tracks that a model needs beside the bases of new sequences: as arrays, or from bigWig files."""
+"""The signal that a model needs beside the bases of new sequences: of arrays, or of bigWig files."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -59,7 +59,7 @@ def of_arrays(model: Loaded, signal: Mapping[str, Any] | None, codes: Sequence[n
         if len(rows) != len(codes):
             raise InputError(f"signal: {name} has values of {plural(len(rows), 'sequence')}, not {len(codes)}", remedy)
         every.append([_checked(name, row, one) for row, one in zip(rows, codes, strict=True)])
-    return [standardised(model.facts.tracks, np.stack(tracks)) for tracks in zip(*every, strict=True)]
+    return [standardised(model.facts.signal_tracks, np.stack(tracks)) for tracks in zip(*every, strict=True)]
 
 
 def _checked(name: str, values: Any, codes: np.ndarray) -> np.ndarray:

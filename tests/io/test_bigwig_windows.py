@@ -10,8 +10,8 @@ import pytest
 
 from biocnn.core.checks import Checks
 from biocnn.core.errors import InputError
+from biocnn.io.bigwig_windows import mean_signal
 from biocnn.io.genome import Genome
-from biocnn.io.signal import mean_signal
 
 LENGTHS = {"chr1": 1000, "chr2": 500, "chrM": 80}
 

@@ -1,4 +1,4 @@
-"""Read the mean signal of a bigWig file in windows."""
+"""Read the mean of a bigWig file in windows."""
 
 from collections.abc import Iterable
 from pathlib import Path

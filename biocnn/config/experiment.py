@@ -25,6 +25,7 @@ from biocnn.core.wording import given as as_given
 from biocnn.core.wording import shown
 
 NAMING = {"data": "data", "model": "models"}
+NEEDED = {"scan": ("contigs", "all, or names of contigs"), "variants": ("vcf", "a file")}  # without it, nothing is done
 KEYS = tuple(Settings.model_fields)
 LEFT_TO_DATA = ("epochs", "batch_size")  # settings of the section train that are decided from the data by default
 
@@ -232,7 +233,11 @@ def _section(given: dict[str, Any], key: str) -> Any:
     if key == "calibrate" and own and _auto(given) and isinstance(value, dict | None):
         value = _candidates(str(data), given.get("train")) | {k: v for k, v in (value or {}).items() if v is not None}
     schema = type(Settings.model_fields[key].default)
-    return check(schema, {} if value is None else value, key)
+    found = check(schema, {} if value is None else value, key)
+    if key in NEEDED and value is not None and NEEDED[key][0] not in value:
+        wanted, allowed = NEEDED[key]
+        raise InputError(f"{key}.{wanted}: is missing", f"set it to {allowed}, or leave out the section {key}")
+    return found
 
 
 def _auto(given: dict[str, Any]) -> bool:

@@ -260,7 +260,7 @@ class Variants(Section):
 class Scan(Section):
     """Contigs to scan; none if ``contigs`` is null."""
 
-    contigs: Literal["all"] | list[str] | None = Field(None, description="names of contigs; left out: all of them")
+    contigs: Literal["all"] | list[str] | None = Field(None, description="all, or names of contigs")
     genome: Path | None = Field(None, description="FASTA file; null: data.genome")
     stride: int = Field(10, ge=1, le=10 * MANY, description="bp from one window to the next")
     threshold: float | None = Field(

@@ -122,7 +122,12 @@ class Sequences:
                 "leave out data.negatives or data.labels",
             )
         kinds = list(targets.values()) if isinstance(targets, dict) else ["label", "value"]
-        if len(set(kinds)) == 1 and (kinds[0] != "class" or len(kinds) == 1):
+        if kinds == ["class"]:
+            raise InputError(
+                "data.targets: sequences of a single output are not classified into several classes",
+                "write a column of 0 and 1 for each class, and list these: targets: [one, other]",
+            )
+        if len(set(kinds)) == 1 and kinds[0] != "class":
             raise InputError(
                 f"data.targets: the only kind is {kinds[0]}", f"list the columns: targets: [{', '.join(targets or ())}]"
             )

@@ -14,7 +14,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.dataset import Dataset
 from biocnn.data.splits import HELD_OUT, PREDICTED
 from biocnn.evaluation.judges import Keep
-from biocnn.metrics.resampling import interval_text
+from biocnn.metrics.resampling import FEWEST, interval_text
 from biocnn.prediction.stored_predictions import Decided, Predictions, read_predictions
 from biocnn.tasks.task import Task
 from biocnn.training.metadata import read_metadata
@@ -57,14 +57,16 @@ def evaluate_stored(
 
 def describe(table: pd.DataFrame, compared: pd.DataFrame) -> Iterator[str]:
     """Yield log lines with the defined metrics of the test split, and the differences from baselines."""
-    table, compared = table[table["value"].notna()], compared[compared["difference"].notna()]
-    for row in table[table["split"] == "test"].itertuples():
+    table = table[table["value"].notna() & (table["split"] == "test")]
+    compared = compared[compared["difference"].notna() & (compared["split"] == "test")]
+    for row in table.itertuples():
         interval = interval_text(row.low, row.high, ".4g")
-        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g} ({interval})"
-    for row in compared[compared["split"] == "test"].itertuples():
+        yield f"test {row.run}, {row.output} ({row.over}): {row.metric} = {row.value:.4g}{interval}"
+    for row in compared.itertuples():
         interval = interval_text(row.difference_low, row.difference_high, "+.4f")
-        difference = f"{row.difference:+.4f} ({interval})"
-        yield f"test {row.output}, {row.metric}: network minus {row.baseline} = {difference}"
+        yield f"test {row.output}, {row.metric}: network minus {row.baseline} = {row.difference:+.4f}{interval}"
+    if table["low"].isna().any():
+        yield f"a number without 95% CI: this needs resamples of at least {FEWEST} groups"
 
 
 def evaluate(

@@ -216,4 +216,4 @@ def _judge(stored: Dataset, p: np.ndarray, y: np.ndarray, units: np.ndarray, set
 def _described(table: pd.DataFrame) -> Iterator[str]:
     for row in table[table["value"].notna() & (table["model"] == NETWORK)].itertuples():
         interval = interval_text(row.low, row.high, ".4g")
-        yield f"test {row.output}: AUROC against {row.negatives} = {row.value:.4g} ({interval})"
+        yield f"test {row.output}: AUROC against {row.negatives} = {row.value:.4g}{interval}"

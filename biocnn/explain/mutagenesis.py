@@ -1,6 +1,7 @@
 """Saturation mutagenesis: the change of the logit for every single-base substitution."""
 
 import logging
+from functools import cache
 
 import numpy as np
 import torch
@@ -63,6 +64,12 @@ def saturation_mutagenesis(
         )
 
 
+@cache
+def _note(reason: str) -> None:
+    """Log once, of many batches, why mutants run through the full network."""
+    log.info("mutants run through the full network: edits cannot be propagated through %s", reason)
+
+
 def _followed(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> Tensor:
     """Use the fast method if it is supported and verified, else the full network."""
     if signal.shape[1]:
@@ -71,7 +78,7 @@ def _followed(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> T
         edited = EditedNetwork(fuse_batchnorm(model), output)
         change = _change(edited, model, codes)
     except Unsupported as reason:
-        log.info("mutants run through the full network: edits cannot be propagated through %s", reason)
+        _note(str(reason))
         return _one_by_one(model, codes, signal, output)
     example, new, place = _some(change, codes)
     wrong = change[example, new, place] - _mutants(model, codes, signal, output, example, new, place)

@@ -23,10 +23,8 @@ OF_CLASSES = {getattr(classes, name): getattr(weighted, name) for name in _OF_CL
 
 
 def interval_text(low: float, high: float, form: str) -> str:
-    """Return a 95% interval as text, with a format of its numbers; if it is NaN, why there is none."""
-    if np.isnan(low):
-        return f"no 95% CI: this needs resamples of at least {FEWEST} groups"
-    return f"95% CI: {low:{form}} to {high:{form}}"
+    """Return a 95% interval in brackets, with a format of its numbers; "" if it is NaN."""
+    return "" if np.isnan(low) else f" (95% CI: {low:{form}} to {high:{form}})"
 
 
 def bootstrap(

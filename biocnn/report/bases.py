@@ -16,6 +16,7 @@ from biocnn.metrics.masks import IGNORE
 from biocnn.prediction.stored_predictions import read_predictions
 from biocnn.report.blocks import Table
 from biocnn.report.figures import FAINT, INK, MUTED, PAGE_WIDTH, SERIES, Gallery, Picture, letter, new_figure
+from biocnn.report.headline import number
 from biocnn.report.logo import draw_letters, present
 from biocnn.report.results import Results
 
@@ -23,6 +24,7 @@ GRID = 400  # points of a curve
 BINS = 10  # of predicted probability, in the reliability diagram
 AROUND = 24  # bases shown around a stretch
 ZOOMED = 3  # windows whose bases are shown
+LOWEST = 0.12  # height of a letter, so that bases that the network misses can be read
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ def figures(results: Results, gallery: Gallery) -> list[Picture | Table]:
         )
         zoomed = [(window, place) for window in shown if (place := _stretch(window)) is not None][:ZOOMED]
         if zoomed:
-            caption = "The same windows, around a true stretch. The height of a letter: probability of any class."
+            caption = (
+                "The same windows, around a true stretch. The height of a letter: probability of any class; letters "
+                "of a low one keep a height that can be read."
+            )
             blocks.append(gallery.add("bases_letters", letters(zoomed, names), "Bases and their probability", caption))
         gallery.thumbnail(tracks(shown[:1], names, width=3.2))
     return blocks
@@ -141,15 +146,15 @@ def _chosen(
 ) -> list[Window]:
     """Return the best, the median and the worst window with a class, and that with the most probable false base."""
     task, dataset, table = results.task, results.dataset, []
-    for number, row in zip(numbers, rows, strict=True):
-        truth, p = dataset.y[row][0], task.distribution(network(number))
+    for i, row in zip(numbers, rows, strict=True):
+        truth, p = dataset.y[row][0], task.distribution(network(i))
         known = truth != IGNORE
-        decided, any_class = task.likeliest(network(number)), 1 - p[0]
+        decided, any_class = task.likeliest(network(i)), 1 - p[0]
         inside = known & (truth > 0)
         both = 2 * (inside & (decided == truth)).sum()
         dice = both / max(1, inside.sum() + (known & (decided > 0)).sum())
         false = float(np.max(any_class, where=known & (truth == 0), initial=0)) if not inside.any() else np.nan
-        table.append((number, row, dice if inside.any() else np.nan, false))
+        table.append((i, row, dice if inside.any() else np.nan, false))
     frame = pd.DataFrame(table, columns=["number", "row", "dice", "false"])
     ranked = frame[frame["dice"].notna()].sort_values("dice", kind="stable", ascending=False)
     places = (
@@ -157,10 +162,12 @@ def _chosen(
         if len(ranked)
         else {}
     )
-    picked = [(ranked.iloc[place], f"{word}: Dice {ranked.iloc[place]['dice']:.2f}") for place, word in places.items()]
+    picked = [
+        (ranked.iloc[place], f"{word}: Dice {number(ranked.iloc[place]['dice'])}") for place, word in places.items()
+    ]
     if frame["false"].notna().any():
         one = frame.loc[frame["false"].idxmax()]
-        picked.append((one, f"no class: highest probability {one['false']:.2f}"))
+        picked.append((one, f"no class: highest probability {number(one['false'])}"))
     return [_window(results, int(one["number"]), int(one["row"]), title, network, simple) for one, title in picked]
 
 
@@ -223,7 +230,7 @@ def letters(zoomed: Sequence[tuple[Window, tuple[int, int]]], names: Sequence[st
     """Draw the bases around a stretch, as high as their probability of a class; true stretches are underlined."""
     figure = new_figure(1.15 * len(zoomed) + 0.2)
     for axes, (window, (low, high)) in zip(figure.subplots(len(zoomed), 1, squeeze=False)[:, 0], zoomed, strict=True):
-        codes, any_class = window.codes[low:high], np.nan_to_num(1 - window.p[0, low:high])
+        codes, any_class = window.codes[low:high], np.nan_to_num(1 - window.p[0, low:high]).clip(LOWEST)
         draw_letters(axes, present(codes, np.broadcast_to(any_class, (4, high - low))), start=window.start + low)
         for k, colour in enumerate(SERIES[: len(names)], start=1):
             for start, end in runs(window.truth[low:high] == k):

@@ -96,7 +96,7 @@ def _importance(lost: pd.DataFrame, gallery: Gallery) -> list[object]:
         "each other; then each of them seems unimportant."
     )
     rows = []
-    for one in lost.itertuples():
+    for one in lost.sort_values("loss", ascending=False, kind="stable").itertuples():
         values = map(number, (one.value, one.shuffled, one.loss))
         rows.append([one.covariate, *[one.output] * several, metric_name(one.metric), *values])
     header = ["Covariate", *["Output"] * several, "Metric", "Test", "Shuffled", "Loss"]

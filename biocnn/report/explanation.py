@@ -184,12 +184,12 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     pictures = []
     for row, start in enumerate(range(0, min(rows * _MAPS, len(stored["id"])), _MAPS)):
         part = slice(start, start + _MAPS)
-        count = len(stored["id"][part])
-        width = 105 // max(count, 3)  # characters that fit above one image
+        count, across = len(stored["id"][part]), min(len(stored["id"]), _MAPS)
+        width = 105 // max(across, 3)  # characters that fit above one image
         shown = zip(*(stored[key][part] for key in ("id", "output", "true")), strict=True)
         named = [(id, output + " (true)" * bool(true)) for id, output, true in shown]
         titles = [f"{wrapped(id, width, 2)}\n{wrapped(name, width, 2)}" for id, name in named]
-        figure = images.heat_maps(stored["image"][part], stored["cam"][part].astype(np.float64), titles)
+        figure = images.heat_maps(stored["image"][part], stored["cam"][part].astype(np.float64), titles, across)
         alt, key = f"Class activation maps of {plural(count, 'image')}", f"cam_{row + 1}" if row else "cam"
         pictures.append(gallery.add(key, figure, alt, caption if not row else "Further images.", vector=False))
     return pictures

@@ -47,13 +47,16 @@ def outline(labels: np.ndarray) -> np.ndarray:
     Returns
     -------
     segments
-        Shape (n, 2, 2): n lines from (x, y) to (x, y); pixel centres have integer coordinates.
+        Shape (n, 2, 2): n lines from (x, y) to (x, y), as long as possible; pixel centres have integer coordinates.
     """
-    rows, columns = np.nonzero(labels[1:] != labels[:-1])
-    flat = np.stack([np.stack([columns - 0.5, rows + 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
-    rows, columns = np.nonzero(labels[:, 1:] != labels[:, :-1])
-    upright = np.stack([np.stack([columns + 0.5, rows - 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
-    return np.concatenate([flat, upright])
+    return np.concatenate([_flat_edges(labels), _flat_edges(labels.T)[..., ::-1]])
+
+
+def _flat_edges(labels: np.ndarray) -> np.ndarray:
+    """Return the lines between labels that differ from those below them."""
+    edges = np.pad(labels[1:] != labels[:-1], ((0, 0), (1, 1))).astype(np.int8)
+    rows, ends = np.nonzero(np.diff(edges))  # of each row: first, end, first, end, ...
+    return np.stack([ends, rows + 1], -1).reshape(-1, 2, 2) - 0.5
 
 
 def fullest_slice(labels: np.ndarray) -> int:
@@ -69,7 +72,7 @@ def plane(image: np.ndarray) -> np.ndarray:
     return middle if np.ptp(middle) > 0 else image.max(axis=1)
 
 
-def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure:
+def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str], across: int = 3) -> Figure:
     """Draw images in the first row, and the same with class activation maps in the second.
 
     Parameters
@@ -80,9 +83,11 @@ def heat_maps(images: np.ndarray, maps: np.ndarray, titles: list[str]) -> Figure
         Shape (n, H, W), 0 to 1.
     titles
         One per image, of one or more lines.
+    across
+        Number of images that fill a page.
     """
-    size = PAGE_WIDTH / max(len(images), 3)
-    figure = new_figure(2 * size + 0.15 * (1 + max(title.count("\n") for title in titles)))
+    size = PAGE_WIDTH / max(len(images), across)
+    figure = new_figure(2 * size + 0.15 * (1 + max(title.count("\n") for title in titles)), size * len(images) + 0.3)
     grid = figure.subplots(2, len(images), squeeze=False)
     for (top, bottom), image, cam, title in zip(grid.T, images, maps, titles, strict=True):
         # Three channels, because a grey one would be stretched again.
@@ -113,8 +118,10 @@ def bare(axes: Axes, title: str = "") -> None:
 def draw_outline(axes: Axes, labels: np.ndarray, colour: str) -> None:
     """Outline objects or classes, with a dark edge, so that the line is visible on bright images too."""
     segments = outline(np.where(labels == IGNORE, 0, labels) if labels.dtype == np.uint8 else labels)
-    axes.add_collection(LineCollection(segments, colors=INK, linewidths=1.5, alpha=0.35, capstyle="projecting"))
-    axes.add_collection(LineCollection(segments, colors=colour, linewidths=0.8, capstyle="projecting"))
+    lines = np.concatenate([segments, np.full((len(segments), 1, 2), np.nan)], axis=1).reshape(-1, 2)
+    for drawn, width, alpha in ((INK, 1.5, 0.35), (colour, 0.8, 1)):
+        line = Line2D(*lines.T, color=drawn, lw=width, alpha=alpha, solid_capstyle="projecting", snap=True)
+        axes.add_artist(line)  # which keeps the limits of the axes
 
 
 def draw_boxes(axes: Axes, corners: np.ndarray, colour: str, linestyle: str = "-") -> None:

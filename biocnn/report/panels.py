@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from biocnn.core.palette import SKY, VERMILION, YELLOW
 from biocnn.metrics.masks import IGNORE
 from biocnn.report.blocks import short
-from biocnn.report.figures import PAGE_WIDTH, SERIES, new_figure
+from biocnn.report.figures import MUTED, PAGE_WIDTH, SERIES, new_figure
 from biocnn.report.images import LEGEND, PREDICTED, TRUTH, Example, bare, draw_outline, legend, outline, show
 from biocnn.report.object_errors import DARK, draw_errors
 from biocnn.report.object_errors import handles as object_handles
@@ -107,7 +107,7 @@ class ClassPanels(Panels):
         colours = _class_colours(len(self.outputs))
         room = 100 // min(len(self.outputs), LEGEND)  # characters that fit into one legend entry
         named = zip(colours, self.outputs, strict=True)
-        shown = [Patch(color=colour, label=short(name, room)) for colour, name in named][:_CLASSES]
+        shown = [Patch(fc=colour, ec=MUTED, lw=0.6, label=short(name, room)) for colour, name in named][:_CLASSES]
         more = [f"and {len(self.outputs) - _CLASSES} more"] if len(self.outputs) > _CLASSES else []
         return [*shown, *(Patch(color="none", label=text) for text in more)]
 

@@ -193,17 +193,19 @@ def reproduce(results: Results, settings: Settings) -> Section:
     release = f" {versions['biocnn']}" if "biocnn" in versions else ""
     cite = f"Please cite the biocnn developers, biocnn{release} (see CITATION.cff), and the methods used"
     section.blocks.append(Text(f"{cite} (see Methods)."))
-    section.blocks.extend(_files(results.folder, results.runs))
+    section.blocks.extend(_files(results))
     return section
 
 
-def _files(folder: Path, runs: list[str]) -> list[Files]:
-    """List the results by folder; figures have links of their own, and logs differ each time."""
+def _files(results: Results) -> list[Files]:
+    """List the results by folder; figures have links of their own, logs differ each time, few tasks have matches."""
+    folder, runs = results.folder, results.runs
+    left_out = ["figures", "logs", "benchmarks", "report.html"] + ["matches.tsv"] * results.table("matches.tsv").empty
     found: dict[str, list[tuple[str, str]]] = {}
     for path in sorted(folder.rglob("*")):
         top, *rest = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in (top, *rest)) or (top == "runs" and rest and rest[0] not in runs)
-        if path.is_file() and not hidden and top not in ("figures", "logs", "benchmarks", "report.html"):
+        if path.is_file() and not hidden and top not in left_out:
             place = path.relative_to(folder).as_posix()
             found.setdefault(top if rest else "", []).append((place, _bytes(path.stat().st_size)))
     blocks = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,13 @@ from matplotlib.figure import Figure
 
 from biocnn.core.plurals import plural
 from biocnn.report.blocks import short
-from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
+from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture
 from biocnn.report.headline import number
-from biocnn.report.images import bare
 from biocnn.report.results import Results
 
 _KERNELS, _ACROSS = 48, 16  # kernels shown, and how many in a row
 _BOUNDS = (1, 99.5)  # percentiles of feature maps that become black and white
-_LABEL = 1.15  # width of the names of units, in patches
+_LABEL, _APART, _GAP, _TITLE = 1.15, 0.25, 0.05, 0.18  # names of units, and distances, in widths of a picture
 
 
 def sought(results: Results, gallery: Gallery) -> Iterator[Picture]:
@@ -84,28 +84,33 @@ def excited(names: list[str], patches: np.ndarray, made: np.ndarray) -> Figure:
     made
         Shape (made, H, W) or (made, H, W, 3), uint8, of the first units.
     """
-    across = patches.shape[1] + bool(len(made))
-    size = PAGE_WIDTH / (max(across, 8) + _LABEL + 0.25)
-    tall = patches.shape[2] / patches.shape[3]
-    figure = new_figure(len(names) * (size * tall + 0.02) + 0.05, size * (across + _LABEL + 0.25 * bool(len(made))))
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    widths = [_LABEL, *([1, 0.25] if len(made) else []), *[1] * patches.shape[1]]
-    grid = figure.subplots(len(names), len(widths), squeeze=False, width_ratios=widths)
-    for row, (axes, name) in enumerate(zip(grid, names, strict=True)):
-        for one in axes:
-            bare(one)
+    tall, left = patches.shape[2] / patches.shape[3], _LABEL + (1 + _APART) * bool(len(made))
+    figure, axes = _sheet(left + patches.shape[1], tall * len(names), max(patches.shape[1] + bool(len(made)), 8) + 1.4)
+    for row, name in enumerate(names):
         first, *rest = name.split("\n")
-        axes[0].text(0, 0.52, first, va="bottom" if rest else "center", fontsize=6.5, transform=axes[0].transAxes)
-        axes[0].text(0, 0.46, "".join(rest), va="top", fontsize=6, color=MUTED, transform=axes[0].transAxes)
+        middle = tall * (row + 0.5)
+        axes.text(0, middle, first, va="bottom" if rest else "center", fontsize=6.5)
+        axes.text(0, middle + 0.05, "".join(rest), va="top", fontsize=6, color=MUTED)
         if row < len(made):
-            _draw(axes[1], made[row])
-        for one, patch in zip(axes[3 if len(made) else 1 :], patches[row], strict=True):
-            _draw(one, patch)
+            _put(axes, made[row], _LABEL, tall * row)
+        for k, patch in enumerate(patches[row]):
+            _put(axes, patch, left + k, tall * row)
     return figure
 
 
-def _draw(axes: Axes, picture: np.ndarray) -> None:
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+def _sheet(width: float, height: float, across: float) -> tuple[Figure, Axes]:
+    """Return a figure for pictures of width 1, of which ``across`` would fill a page, and its only axes."""
+    figure = Figure(figsize=(width * PAGE_WIDTH / across, height * PAGE_WIDTH / across))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    return figure, axes
+
+
+def _put(axes: Axes, picture: np.ndarray, x: float, y: float, **scale: Any) -> None:
+    """Draw a picture, by default one of bytes, with its corner at a place of a sheet."""
+    extent = (x, x + 1 - _GAP, y + picture.shape[0] / picture.shape[1] - _GAP, y)
+    scale = scale or {"cmap": "gray", "vmin": 0, "vmax": 255}
+    axes.imshow(picture, extent=extent, aspect="auto", interpolation="nearest", **scale)
 
 
 def _kernels(stored: dict[str, np.ndarray], results: Results, gallery: Gallery) -> Picture:
@@ -134,21 +139,15 @@ def _kernels(stored: dict[str, np.ndarray], results: Results, gallery: Gallery) 
 def kernel_grid(kernels: np.ndarray, *, colours: bool) -> Figure:
     """Draw kernels of shape (n, C, H, W), as colours or with a row for each channel, on a scale symmetric around 0."""
     scale = max(float(np.abs(kernels).max()), 1e-12)
-    rows = -(-len(kernels) // _ACROSS)
     planes = 1 if colours else kernels.shape[1]
-    across, size = min(len(kernels), _ACROSS), PAGE_WIDTH / _ACROSS
-    figure = new_figure(rows * planes * size * kernels.shape[2] / kernels.shape[3] + 0.05, max(across, 8) * size)
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
-    grid = figure.subplots(rows * planes, max(across, 8), squeeze=False)
-    for axes in grid.flat:
-        bare(axes)
+    tall, lines = kernels.shape[2] / kernels.shape[3], -(-len(kernels) // _ACROSS)
+    figure, axes = _sheet(max(min(len(kernels), _ACROSS), 8), lines * planes * tall, _ACROSS)
     for i, kernel in enumerate(kernels):
-        for plane in range(planes):
-            axes = grid[planes * (i // _ACROSS) + plane, i % _ACROSS]
-            if colours:
-                axes.imshow(np.clip(0.5 + 0.5 * np.moveaxis(kernel, 0, -1) / scale, 0, 1), interpolation="nearest")
-            else:
-                axes.imshow(kernel[plane], cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest")
+        x, y = i % _ACROSS, i // _ACROSS * planes * tall
+        if colours:
+            _put(axes, np.clip(0.5 + 0.5 * np.moveaxis(kernel, 0, -1) / scale, 0, 1), x, y)
+        for k, plane in enumerate(() if colours else kernel):
+            _put(axes, plane, x, y + k * tall, cmap="RdBu_r", vmin=-scale, vmax=scale)
     return figure
 
 
@@ -168,20 +167,15 @@ def feature_maps(
     image: np.ndarray, layers: list[str], sizes: list[str], channels: np.ndarray, maps: list[np.ndarray]
 ) -> Figure:
     """Draw an image and, for each layer, a row with its name, the size of its maps, and the maps (n, H, W)."""
-    across = 1 + channels.shape[1]
-    size = PAGE_WIDTH / across
-    figure = new_figure(len(layers) * (size * image.shape[0] / image.shape[1] + 0.17) + 0.05)
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.015, wspace=0, hspace=0)
-    grid = figure.subplots(len(layers), across, squeeze=False)
-    for row, axes in enumerate(grid):
-        for one in axes:
-            bare(one)
-        if row == 0:
-            _draw(axes[0], image)
-        axes[1].set_title(f"{short(layers[row], 40)}: {sizes[row]}", fontsize=6.5, loc="left", pad=2)
-        for one, values in zip(axes[1:], maps[row], strict=False):
-            low, high = np.percentile(values.astype(np.float32), _BOUNDS)
-            one.imshow(values.astype(np.float32), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    across, tall = 1 + channels.shape[1], image.shape[0] / image.shape[1] + _TITLE
+    figure, axes = _sheet(across, len(layers) * tall, across)
+    _put(axes, image, 0, _TITLE)
+    for row, (layer, size) in enumerate(zip(layers, sizes, strict=True)):
+        top = row * tall + _TITLE
+        axes.text(1, top - 0.03, f"{short(layer, 40)}: {size}", fontsize=6.5)
+        for k, values in enumerate(maps[row][: channels.shape[1]].astype(np.float32), start=1):
+            low, high = np.percentile(values, _BOUNDS)
+            _put(axes, values, k, top, cmap="gray", vmin=low, vmax=high)
     return figure
 
 

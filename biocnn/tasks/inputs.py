@@ -150,7 +150,7 @@ class ImageInput(Input):
     about_baselines = (
         "Does the network learn more than brightness and colour? The baselines are linear models on the same split: of "
         "intensities alone (mean, standard deviation and percentiles of each channel, and the size of the image), and "
-        "of a thumbnail of 8 × 8 pixels, or 4 × 4 × 4 voxels."
+        "of a thumbnail of 8 × 8 pixels (4 × 4 × 4 voxels in volumes)."
     )
     explain = "biocnn.explain.step:images"
     applied = "biocnn.apply.images:apply_images"

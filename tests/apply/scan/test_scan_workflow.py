@@ -26,7 +26,7 @@ def workflow(folder: Path, text: str) -> Workflow:
 
 def test_nothing_is_scanned_unless_contigs_are_given(tmp_path: Path) -> None:
     assert workflow(tmp_path, BED).scans(ONE) == []
-    assert workflow(tmp_path, BED + "scan: {stride: 5}").scans(ONE) == []
+    assert workflow(tmp_path, BED + "scan: {contigs: null, stride: 5}").scans(ONE) == []
 
 
 def test_the_genome_of_the_experiment_is_scanned(tmp_path: Path) -> None:
@@ -43,7 +43,12 @@ def test_another_genome_is_encoded_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("section", "message"),
-    [("contigs: all", r"scan\.genome: is missing"), ("stride: 0", r"scan\.stride"), ("contig: [a]", r"scan\.contig")],
+    [
+        ("", r"scan\.contigs: is missing"),
+        ("contigs: all", r"scan\.genome: is missing"),
+        ("stride: 0", r"scan\.stride"),
+        ("contig: [a]", r"scan\.contig"),
+    ],
 )
 def test_invalid_sections_are_refused(tmp_path: Path, section: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

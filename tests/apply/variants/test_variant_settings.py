@@ -47,7 +47,7 @@ def test_the_rule_depends_on_files_named_in_the_section(folder: Path) -> None:
 
 
 def test_nothing_runs_without_variants(folder: Path) -> None:
-    workflow = Workflow({"experiments": [str(experiment(folder, "{}"))], "data_root": str(folder)}, folder)
+    workflow = Workflow({"experiments": [str(experiment(folder, "{vcf: null}"))], "data_root": str(folder)}, folder)
     assert workflow.variants(SimpleNamespace(experiment="some")) == []
 
 

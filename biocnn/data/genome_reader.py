@@ -37,6 +37,9 @@ class GenomeReader:
     signal
         bigWig files, by name, whose values at each base the network receives beside the bases: ``{atac: atac.bw}``.
         Bases without a value count as the mean of the training split.
+    signal_scale
+        ``log1p``: the network receives log(1 + value), which suits coverage, whose highest values are few and far above
+        the others.
     iupac
         Whether R, Y, S, W, K, M, B, D, H and V are unknown bases, mixed (R is half A, half G, etc.), or an error.
     """
@@ -47,6 +50,7 @@ class GenomeReader:
     block: Annotated[int, Field(ge=1)] | None = None
     max_unknown: BelowOne = 0.5
     signal: dict[str, Path] | None = None
+    signal_scale: Literal["none", "log1p"] = "none"
     iupac: Literal["unknown", "mixed", "error"] = "unknown"
 
     def __post_init__(self) -> None:
@@ -82,6 +86,7 @@ class GenomeReader:
         tracks = self.open_signal(genome, raw.examples["chrom"].unique(), checks)
         read = tracks.of(raw.examples, raw.facts.flank + raw.facts.context)
         told = {"signal": [*self.signal], "in_channels": raw.facts.in_channels + len(self.signal)}
+        told |= {"signal_scale": self.signal_scale} if self.signal_scale != "none" else {}
         return replace(raw, signal=read, facts=raw.facts.model_copy(update=told))
 
     def open_signal(self, genome: Genome, contigs: Iterable[str], checks: Checks) -> Signal:

@@ -100,6 +100,8 @@ def nothing(number: int) -> np.ndarray:
 
 def standardised(tracks: Sequence[SignalTrack], values: np.ndarray) -> np.ndarray:
     """Return values (..., S, L) in standard deviations from the mean of the training split; 0 if missing."""
+    if tracks and tracks[0].scale == "log1p":
+        values = np.log1p(np.maximum(values, 0))  # negative ones, which training files lack, have no logarithm
     mean, sd = (np.array([getattr(one, name) for one in tracks])[:, None] for name in ("mean", "sd"))
     return np.nan_to_num((values - mean) / sd).astype(np.float32)
 
@@ -117,7 +119,9 @@ def measure_signal(raw: Raw, trained: Sequence[np.ndarray]) -> list[list[SignalT
             variance = squares[k] / number[k] - mean**2
             sd = np.sqrt(variance) if variance > 1e-12 * mean**2 else 1.0  # rounding of constant values
             covered = number[k] / (rows.sum() * raw.facts.window)
-            tracks.append(SignalTrack(name=name, mean=float(mean), sd=float(sd), covered=float(covered)))
+            measured = SignalTrack(name=name, mean=float(mean), sd=float(sd), covered=float(covered))
+            scale = raw.facts.signal_scale
+            tracks.append(measured if scale == "none" else measured.model_copy(update={"scale": scale}))
         found.append(tracks)
     return found
 
@@ -173,5 +177,12 @@ def _sums(raw: Raw) -> np.ndarray:
     for row in range(len(raw.examples)):
         values = raw.signal(row).astype(np.float64)
         values = values[:, flank : values.shape[1] - flank]
+        if raw.facts.signal_scale == "log1p":
+            for k, name in enumerate(raw.facts.signal):
+                if (low := np.nanmin(values[k], initial=0)) < 0:
+                    where = raw.examples["id"].iloc[row]
+                    message = f"data.signal_scale: log1p, but {name} has the value {low:g} in {where}"
+                    raise InputError(message, "leave it out, or give tracks without negative values")
+            values = np.log1p(values)
         found.append(((~np.isnan(values)).sum(1), np.nansum(values, 1), np.nansum(values**2, 1)))
     return np.stack(found, axis=1)

@@ -186,7 +186,8 @@ def explain_sequences(
         values, delta = contributions(
             model, codes[rows], of, method, references=REFERENCES, seed=seed, signal=signal[rows]
         )
-        return {
+        beside = {"signal": signal[rows]} if signal.shape[1] else {}
+        return beside | {
             "id": names[rows],
             "codes": codes[rows],
             "attributions": values,

@@ -24,7 +24,7 @@ SHAPES = {2: "planes (height x width)", 3: "volumes (depth x height x width)"}
 # Facts that averaged models, or a model and a stored data set, must share.
 ALIKE = (
     "kind", "task", "outputs", "spatial_dims", "window", "context", "alphabet", "channels", "normalise", "form",
-    "covariates", "signal", "upscale",
+    "covariates", "signal", "signal_scale", "upscale",
 )  # fmt: skip
 
 

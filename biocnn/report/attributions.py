@@ -20,7 +20,7 @@ from biocnn.report.logo import present
 from biocnn.report.mutation_map import hints, mutation_maps
 from biocnn.report.results import Results
 
-_TRACKS, _MISTAKES, _MUTATIONS = 6, 3, 3
+_LOGOS, _MISTAKES, _MUTATIONS = 6, 3, 3
 _METHODS = {
     "deeplift": "DeepLIFT, relative to dinucleotide-preserving shuffles of the same sequence",
     "mutagenesis": "saturation mutagenesis: the change of the output by each base, minus the mean over the four bases",
@@ -36,12 +36,16 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
     if not len(stored["id"]):
         return []
     alphabet, titles, windows = results.facts.alphabet, _titles(results, stored), _windows(results)
-    figure = _tracks(results, stored, titles, range(min(_TRACKS, len(titles))))
+    figure = _logos(results, stored, titles, range(min(_LOGOS, len(titles))))
     caption = (
-        f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
-        "prediction, inverted letters below zero decrease it; sites of motifs of seqlets are labelled above."
-    ) + _deviation(results, settings, stored)
-    alt = f"Attribution logos of {plural(len(titles[:_TRACKS]), 'example')}"
+        (
+            f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
+            "prediction, inverted letters below zero decrease it; sites of motifs of seqlets are labelled above."
+        )
+        + _beside(results)
+        + _deviation(results, settings, stored)
+    )
+    alt = f"Attribution logos of {plural(len(titles[:_LOGOS]), 'example')}"
     pictures = [gallery.add("attributions", figure, alt, caption)]
     pictures += _views(results, stored, windows, gallery)
     pictures += _mistakes(results, gallery)
@@ -70,10 +74,18 @@ def _titles(results: Results, stored: dict[str, np.ndarray]) -> list[str]:
     return titles
 
 
-def _tracks(results: Results, stored: dict[str, np.ndarray], titles: list[str], rows: Sequence[int]) -> Figure:
+def _logos(results: Results, stored: dict[str, np.ndarray], titles: list[str], rows: Sequence[int]) -> Figure:
     codes, values = ([stored[key][row] for row in rows] for key in ("codes", "attributions"))
+    signal = [stored["signal"][row] for row in rows] if "signal" in stored else []
     sites = [_sites(results, stored["id"][row], stored["output"][row]) for row in rows]
-    return motifs.tracks(codes, values, [titles[row] for row in rows], results.facts.alphabet, sites)
+    return motifs.logos(
+        codes, values, [titles[row] for row in rows], results.facts.alphabet, sites, signal, results.facts.signal
+    )
+
+
+def _beside(results: Results) -> str:
+    """Describe the lines above the letters, if the network receives a signal."""
+    return " Lines: the tracks beside the bases, in standard deviations from their mean." * bool(results.facts.signal)
 
 
 def _deviation(results: Results, settings: Settings, stored: dict[str, np.ndarray]) -> str:
@@ -121,7 +133,7 @@ def _mistakes(results: Results, gallery: Gallery) -> list[Picture]:
             f"{have} of the {count} {what}" for what, count, have in counts if count
         ) + " that were explained."  # fmt: skip
     alt = f"Attribution logos of {plural(len(rows), 'mistake')}"
-    return [gallery.add("mistakes", _tracks(results, stored, titles, rows), alt, caption)]
+    return [gallery.add("mistakes", _logos(results, stored, titles, rows), alt, caption)]
 
 
 def _views(results: Results, stored: dict[str, np.ndarray], windows: pd.DataFrame, gallery: Gallery) -> list[Picture]:
@@ -177,7 +189,7 @@ def evolved(results: Results, gallery: Gallery) -> Picture:
     several = table["output"].nunique() > 1
     if several:  # the best one of each
         table = table.sort_values("logit", ascending=False, kind="stable").drop_duplicates("output").sort_index()
-    table = table.head(_TRACKS)
+    table = table.head(_LOGOS)
     titles = [
         f"{short(row.output, 24) + ': ' if several else ''}predicted {number(row.prediction_before)}, after "
         f"{plural(row.mutations, 'mutation')} {number(row.prediction)}"
@@ -186,7 +198,7 @@ def evolved(results: Results, gallery: Gallery) -> Picture:
     codes, before = stored["codes"][table.index], stored["before"][table.index]
     changed = [_runs(pair[0] != pair[1]) for pair in zip(codes, before, strict=True)]
     values = list(stored["attributions"][table.index])
-    figure = motifs.tracks(list(codes), values, titles, results.facts.alphabet, changed)
+    figure = motifs.logos(list(codes), values, titles, results.facts.alphabet, changed)
     caption = (
         "Sequences made to excite an output: shuffled test examples, changed by the single mutation that increases the "
         f"{results.scale} most, repeatedly until one adds less than 2% of the increase so far (bars: mutated "

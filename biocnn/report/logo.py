@@ -14,7 +14,7 @@ from matplotlib.textpath import TextPath
 from biocnn.config.strands import RNA
 from biocnn.core.palette import BLUE, GREEN, ORANGE, VERMILION
 from biocnn.io.meme import information
-from biocnn.report.figures import MUTED
+from biocnn.report.figures import MUTED, SERIES
 
 _LETTER, _LINE, _LEAST = 8, 26, 0.3  # width of a letter, height of a logo, and least height of a letter, in pixels
 COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION, "U": VERMILION}
@@ -87,6 +87,19 @@ def draw_attributions(axes: Axes, codes: np.ndarray, attributions: np.ndarray, a
     margin = 0.05 * (high - low) or 1.0
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(-0.5, len(codes) - 0.5)
+
+
+def draw_signal(axes: Axes, values: np.ndarray, names: Sequence[str]) -> None:
+    """Draw tracks beside the bases of a sequence, shape (S, L), as steps; with a legend above if they have names."""
+    for k, track in enumerate(values):
+        label = names[k] if names else None
+        axes.plot(track, drawstyle="steps-mid", color=SERIES[k % len(SERIES)], linewidth=0.8, label=label)
+    axes.set_xlim(-0.5, values.shape[1] - 0.5)
+    axes.set_xticks([])
+    axes.locator_params(axis="y", nbins=2)
+    axes.spines["bottom"].set_visible(False)
+    if names:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=len(names))
 
 
 def present(codes: np.ndarray, attributions: np.ndarray) -> np.ndarray:

@@ -91,7 +91,9 @@ def _data(results: Results, given: dict[str, Any]) -> list[str]:
     if results.facts.signal:
         tracks = ", ".join(results.facts.signal)
         found.append(
-            f"The network also received tracks along the bases ({tracks}), standardised by the training split."
+            f"The network also received tracks along the bases ({tracks}), "
+            + "as log(1 + value), " * (results.facts.signal_scale == "log1p")
+            + "standardised by the training split."
         )
     split, unit = given["split"], given["split"]["group"]
     units = "groups of examples" if unit == "group" else f"groups by {unit}"

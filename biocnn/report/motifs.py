@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from biocnn.report.blocks import short
 from biocnn.report.figures import INK, MUTED, PAGE_WIDTH, new_figure
 from biocnn.report.headline import probability
-from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, position_label, present
+from biocnn.report.logo import draw_attributions, draw_letters, draw_motif, draw_signal, position_label, present
 
 _SPAN = 110  # bp that a page can show legibly
 _ROW = 0.72  # height of one motif in inches
@@ -117,12 +117,14 @@ def _logo(axes: Axes, pfm: np.ndarray, alphabet: str, start: int) -> None:
     axes.set_yticks([0, 2])
 
 
-def tracks(
+def logos(
     codes: list[np.ndarray],
     attributions: list[np.ndarray],
     titles: list[str],
     alphabet: str,
     sites: Sequence[pd.DataFrame] = (),
+    signal: Sequence[np.ndarray] = (),
+    names: Sequence[str] = (),
 ) -> Figure:
     """Draw attribution logos of examples, one below the other; long ones are cut to the busiest stretch.
 
@@ -138,18 +140,25 @@ def tracks(
         Letters of the logos.
     sites
         Stretches to label above the letters of each example: columns start, end and label.
+    signal, names
+        Tracks beside the bases of each example, shape (S, L), to be drawn above its letters, and their names; or none.
     """
     spans = [busiest(code, values) for code, values in zip(codes, attributions, strict=True)]
-    figure = new_figure(0.7 * len(codes) + 0.35, PAGE_WIDTH)
-    panels = figure.subplots(len(codes), 1, squeeze=False)[:, 0]
-    for axes, code, values, title, (first, last) in zip(panels, codes, attributions, titles, spans, strict=True):
+    heights = [0.5, 1] if len(signal) else [1]
+    figure = new_figure(0.7 * sum(heights) * len(codes) + 0.35, PAGE_WIDTH)
+    every = figure.subplots(len(heights) * len(codes), 1, squeeze=False, height_ratios=heights * len(codes))[:, 0]
+    panels, tops = every[len(heights) - 1 :: len(heights)], every[:: len(heights)]
+    for axes, code, values, (first, last) in zip(panels, codes, attributions, spans, strict=True):
         draw_attributions(axes, code[first:last], values[:, first:last], alphabet)
         ticks = [place for place in range(first, last) if place % 20 == 0]
         shared = len(set(spans)) == 1 and axes is not panels[-1]
         axes.set_xticks([place - first for place in ticks], ["" if shared else place for place in ticks])
-        axes.set_title(title, fontsize=7)
         axes.spines["bottom"].set_visible(False)
         axes.locator_params(axis="y", nbins=3)
+    for axes, title in zip(tops, titles, strict=True):
+        axes.set_title(title, fontsize=7)
+    for axes, values, (first, last) in zip(tops, signal, spans, strict=False):
+        draw_signal(axes, values[:, first:last], names if axes is tops[0] else ())
     for axes, found, (first, last) in zip(panels, sites, spans, strict=False):
         name_sites(axes, found, first, last)
     axes.set_xlabel(position_label(alphabet))

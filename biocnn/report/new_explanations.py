@@ -29,7 +29,7 @@ from biocnn.prediction.inputs import check_length, coded
 from biocnn.prediction.model import Model
 from biocnn.report.figures import new_figure, style
 from biocnn.report.images import heat_maps
-from biocnn.report.logo import draw_attributions, position_label
+from biocnn.report.logo import draw_attributions, draw_signal, position_label
 
 PICTURES = 20  # most sequences with a picture
 HEIGHT = 1.8  # of a picture of a sequence, in inches
@@ -99,7 +99,9 @@ def explain_sequences(
             _bigwig(folder / "attributions.bw", stacked, found.values, new.table.loc[rows], checks)
         for place, row in enumerate(rows[:PICTURES]):
             title = f"{names[row]}: {model.outputs[found.output[place]]} {found.probability[place]:.3g}"
-            _picture(folder / f"{row + 1:03}.png", codes[place], found.values[place], title, model.facts.alphabet)
+            _picture(
+                folder / f"{row + 1:03}.png", codes[place], found.values[place], title, model, beside[place : place + 1]
+            )
 
     def apply(row: int) -> Applied:
         if row in faults:
@@ -144,13 +146,19 @@ def explain_images(model: Model, path: Path, folder: Path, covariates: Path | No
     return apply_each(*new_images(path, [model], covariates, apply), folder, "skip")
 
 
-def _picture(path: Path, codes: np.ndarray, values: np.ndarray, title: str, alphabet: str) -> None:
+def _picture(
+    path: Path, codes: np.ndarray, values: np.ndarray, title: str, model: Model, signal: Sequence[np.ndarray]
+) -> None:
     with style():
-        figure = new_figure(HEIGHT)
-        axes = figure.subplots()
-        draw_attributions(axes, codes, values[:, : len(codes)], alphabet)
-        axes.set_title(title, parse_math=False)
-        axes.set_xlabel(position_label(alphabet))
+        heights = [*([0.5] * len(signal)), 1]
+        figure = new_figure(HEIGHT * sum(heights))
+        *above, axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for top, tracks in zip(above, signal, strict=True):
+            draw_signal(top, tracks, model.facts.signal)
+            top.set_ylabel("Signal (sd)")
+        draw_attributions(axes, codes, values[:, : len(codes)], model.facts.alphabet)
+        (above or [axes])[0].set_title(title, parse_math=False)
+        axes.set_xlabel(position_label(model.facts.alphabet))
         axes.set_ylabel("Contribution")
         figure.savefig(path)
 

@@ -101,6 +101,8 @@ def _signal(results: Results) -> Iterator[Table]:
         caption = (
             f"Tracks that the network receives beside the bases, in the windows of the training split{fold}, which "
             "determine how they are standardised; bases without a value count as the mean."
+            + " Mean and standard deviation are of log(1 + value)."
+            * (results.facts.signal_scale == "log1p")
         )
         header = ["Track", "Mean", "Standard deviation", "Bases with a value"]
         yield table(caption, header, rows, ", ".join(header[1:]))

@@ -163,6 +163,7 @@ class SignalTrack(Frozen):
     mean: float = 0.0
     sd: Annotated[float, Field(gt=0)] = 1.0  # 1 if constant
     covered: Annotated[float, Field(ge=0, le=1)] = 1.0  # share of the bases that have a value
+    scale: Literal["none", "log1p"] = "none"  # of which mean and sd are
 
 
 class Stated(Frozen):
@@ -179,6 +180,7 @@ class Stated(Frozen):
     covariates: list[str] = []  # names of what a network also receives beside each example
     # For sequences.
     signal: list[str] = []  # names of tracks, the channels after those of the bases
+    signal_scale: Literal["none", "log1p"] = "none"  # on which tracks are standardised
     alphabet: Literal["ACGT", "ACGU"] = "ACGT"
     iupac: Iupac = "unknown"  # what ambiguous letters stand for
     window: Annotated[int, Field(ge=1, le=10**8)] | None = None  # bp; None: sequences differ in length

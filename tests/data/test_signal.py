@@ -16,7 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.data.facts import read
 from biocnn.data.genome_tracks import GenomeTracks
 from biocnn.data.intervals import Intervals
-from biocnn.data.signal import Signal
+from biocnn.data.signal import Signal, measure_signal, standardised
 from biocnn.io.genome import Genome
 from biocnn.nn.encode import encoded, one_hot, reverse_complement
 from biocnn.nn.strands import flip
@@ -108,6 +108,19 @@ def test_tracks_that_cannot_be_used_are_refused(tmp_path: Path, settings: dict[s
     }
     with pytest.raises(InputError, match=words):
         read(intervals(tmp_path, "chr1 20 30 + 0; chr1 40 50 + 1", **given), 1, Checks())
+
+
+def test_a_track_is_standardised_on_the_scale_of_its_logarithm(tmp_path: Path) -> None:
+    values = {"chr1": np.arange(60.0), "chr2": np.full(60, -1.0)}
+    given = {"signal": {"t": bigwig(tmp_path / "t.bw", values)}, "signal_scale": "log1p"}
+    raw = read(intervals(tmp_path, "chr1 20 30 + 0; chr1 40 50 - 1", **given), 1, Checks())
+    ((track,),) = measure_signal(raw, [np.array([True, False])])
+    expected = np.log1p(np.arange(20.0, 30))
+    assert (track.mean, track.sd) == (pytest.approx(expected.mean()), pytest.approx(expected.std()))
+    found = standardised([track], np.array([[19.0, np.nan]]))
+    np.testing.assert_allclose(found, [[(np.log(20) - expected.mean()) / expected.std(), 0]], rtol=1e-5)
+    with pytest.raises(InputError, match="log1p, but t has the value -1 in chr2:20-30"):
+        read(intervals(tmp_path, "chr1 20 30 + 0; chr2 20 30 + 1", **given), 1, Checks())
 
 
 class Ramp(Signal):

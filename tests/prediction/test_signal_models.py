@@ -19,10 +19,12 @@ from biocnn.data.signal import Signal
 from biocnn.evaluation.baselines import fit_sequences
 from biocnn.explain import saturation_mutagenesis
 from biocnn.explain.deeplift import deep_lift, shuffled_references
+from biocnn.explain.sequences import explain_sequences
 from biocnn.io.fasta import decode
 from biocnn.io.genome import Genome
 from biocnn.metrics.vectors import auroc
 from biocnn.nn.encode import encoded
+from biocnn.report.motifs import logos
 from biocnn.training.batches import SequenceBatches, make
 from biocnn.workflow import cli
 
@@ -214,6 +216,24 @@ def test_mutants_and_references_keep_the_track(planted: Planted) -> None:
     raw = data.signal.stacked(rows)[:, 0, 4:-4]
     found = model.explain(codes, method="mutagenesis", signal={"open": raw})
     np.testing.assert_allclose(found, change - change.mean(1, keepdims=True), rtol=1e-3, atol=1e-4)
+
+
+def test_explanations_show_the_track_above_the_letters(planted: Planted) -> None:
+    model, data = planted.model, planted.data
+    rows = data.rows("test")
+    codes, signal, y = data.windows(rows), data.signal_of(rows), data.y.stacked(rows)
+    p, ids = model._sequences(list(codes), signal=signal), [*map(str, range(len(rows)))]
+    found = explain_sequences(
+        model.network, codes, y, p, ids, None, Checks(), n_examples=2, method="gradient", signal=signal
+    )
+    for stored in (found.attributions, found.mistakes):
+        np.testing.assert_array_equal(stored["signal"], signal[stored["id"].astype(int)])
+    shown = found.attributions
+    figure = logos(
+        *map(list, (shown["codes"], shown["attributions"], shown["id"])), "ACGT", (), shown["signal"], ["open"]
+    )
+    for axes, values in zip(figure.axes[::2], shown["signal"], strict=True):
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), values[0])
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,16 @@ def test_defaults_in_the_docs_equal_those_in_the_code() -> None:
     )
 
 
+def test_the_picture_of_the_workflow_has_all_its_rules() -> None:
+    steps = {
+        name
+        for path in ROOT.glob("workflow/rules/*.smk")
+        for name in re.findall(r"^rule (\w+)", path.read_text(), re.M)
+    }
+    picture = (ROOT / "docs/running.md").read_text().partition("## How it works")[2].partition("A rule depends")[0]
+    assert steps - {"all"} <= set(re.findall(r"`(\w+)`", picture))
+
+
 def test_links_are_valid() -> None:
     for page in ("README.md", "CONTRIBUTING.md", "config/README.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text()):

@@ -32,7 +32,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("augment: [{name: shift, max: 2}, reverse_complement]", ["augment.1: reverse_complement"]),
         ("model: {name: DeepBind, strands: both}", ["model.strands: both"]),
-        ("variants: {vcf: null, strands: both}\nmodel: {name: Basset, strands: both}", ["model.strands", "variants.strands"]),
+        (
+            "variants: {vcf: null, strands: both}\nmodel: {name: Basset, strands: both}",
+            ["model.strands", "variants.strands"],
+        ),
     ],
 )
 def test_both_strands_are_refused_for_rna(folder: Path, more: str, named: list[str]) -> None:

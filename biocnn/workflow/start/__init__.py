@@ -22,8 +22,9 @@ LACKS = {
     "bed": "give the genome of the intervals as well, a FASTA file",
     "bigwig": "give the genome of the tracks as well, a FASTA file",
     "fasta": "give peaks or other intervals (BED, narrowPeak) or bigWig files of the genome as well",
-    "images": "give their masks as well, in a folder of their own, or as 1_mask.png beside 1.png; or move images of "
-    "each class into a subfolder; or write a table with the columns image and label, value or mask",
+    "images": "give their masks as well, under the same names in a second folder (biocnn start PHOTOS MASKS), or as "
+    "1_mask.png beside 1.png. For classes of images, move those of each class into a subfolder. For other answers, "
+    "write a table (CSV) with the column image and one of what is to be predicted",
     "image": "give folders rather than single images: one of images and one of masks, or one for each class",
 }  # what files need to be learned from
 NOTHING = (
@@ -56,7 +57,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     items = list(look([_seen(path) for path in files] or entries_of(Path())))
     proposals = {one.words: one for one in propose(items)}
     if not proposals:
-        listed = [f"{item.path}: {item.kind or item.fault or 'not recognised'}" for item in items] or ["no files"]
+        listed = [f"{item.path}: {item.what}" for item in items] or ["no files"]
         remedy = next((lacks for kind, lacks in LACKS.items() if kind in {item.kind for item in items}), NOTHING)
         shown = "; ".join(_few(listed))
         raise InputError(f"nothing that can be learned from ({shown})", f"{remedy}; docs/input.md lists all data")
@@ -67,27 +68,28 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     if out.exists():
         raise InputError(f"{out}: already exists", "choose another name: --name NAME")
     for item in proposal.used:
-        log.info("%s: %s", item.path, item.kind)
+        log.info("%s: %s", item.path, item.what)
     draft = settle(proposal, ask)
     command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
     left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
-    read = [*map(_said, draft.checks.rows), *_few(left)]
-    for line in [*read, *(f"assumed: {line}" for line in ask.assumed)]:
+    read, assumed = [*map(_said, draft.checks.rows), *_few(left)], ask.assumed
+    for line in [*read, *(f"assumed: {line}" for line in assumed)]:
         log.info("%s", line)
     log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
-    time = time_of(draft.settings, draft.raw)
-    head = [f"Predicts {_predicted(draft.raw.facts)}. To run it in this folder{time and f', {time}'}:"]
-    head += [f"  {command}", ""]
+    time, predicted = time_of(draft.settings, draft.raw), _predicted(draft.raw.facts)
+    time = time and f", {time}"
+    quick = "For a first look in less time, add the line  train: {epochs: 6}" if "hour" in time else ""
+    head = [f"Predicts {predicted}. To run it in this folder{time}:", f"  {command}", *filter(None, [quick]), ""]
     head += [
-        "Settings that follow from the data, such as the network, are left out; docs/settings.md lists all settings.",
-        "",
+        "Settings that follow from the data, such as the network, are left out; docs/settings.md lists all settings."
     ]
-    head += ["What was read:", *(f"  {line}" for line in read)]
-    head += ["", "Assumed:", *(f"  {line}" for line in ask.assumed)] if ask.assumed else []
+    head += ["", "What was read:", *(f"  {line}" for line in read)]
+    head += ["", "Assumed:", *(f"  {line}" for line in assumed)] if assumed else []
     with atomic(out) as path:
         path.write_text(comment("\n".join(head)) + yaml_of(draft.sections, draft.notes), encoding="utf-8")
-    log.info("%s: written; predicts %s", out, _predicted(draft.raw.facts))
-    log.info("Next%s: %s", time and f", {time}", command)
+    log.info("%s: written; predicts %s", out, predicted)
+    for line in filter(None, [f"Next{time}: {command}", quick]):
+        log.info("%s", line)
 
 
 def _seen(path: Path) -> Path:

@@ -16,7 +16,7 @@ from biocnn.data.box_files import CORNER_NAMES, POINT
 from biocnn.data.image_pairs import in_one_folder
 from biocnn.io.bed import read_bed
 from biocnn.io.fasta import read_fasta
-from biocnn.workflow.start.kinds import Item
+from biocnn.workflow.start.kinds import NEW, Item
 
 GENOME = 100_000  # bases in the first record of a FASTA file, from which it is a genome rather than examples
 NOT_LABELS = ("image", "sequence", "mask", "target", "class_mask", "split", "group", "id", "width", "height")
@@ -76,11 +76,11 @@ def propose(items: list[Item]) -> list[Proposal]:
         found = [one for kinds, ways in rank.items() if all(of[kind] for kind in kinds) for one in ways(of)]
         if found:
             break
-    new = _first([item for item in of["images"] if item.role == "new"])
+    new = _first([item for item in of["images"] if item.role == NEW])
     for one in found:
         if one.data[0]["name"].endswith("Images"):
             named = [*of["images"], *of["class folders"]] if "table" in one.data[0] else []  # by the cells of the table
-            one.used += [item for item in named if item.role != "new"]
+            one.used += [item for item in named if item.role != NEW]
             if new and new not in one.used:
                 one.more["apply"] = {"images": new.path}
                 one.used.append(new)
@@ -275,7 +275,7 @@ def _pairs(of: Found) -> Iterator[Proposal]:
 
 
 def _pictures(of: Found) -> list[Item]:
-    return [item for item in of["images"] if item.role not in ("new", "regions")]
+    return [item for item in of["images"] if item.role not in (NEW, "regions")]
 
 
 def _first(items: list[Item]) -> Item | None:

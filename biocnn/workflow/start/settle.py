@@ -31,7 +31,7 @@ FEW = 10  # groups, below which folds use the data better than one split
 FOLDS = 5
 BLOCKS = 20  # number of blocks, about, of a genome with too few contigs
 Answer = tuple[Any, str] | None  # a setting and a comment
-# Settings that let a reader accept what it refuses, and what they mean.
+# Settings that let a reader accept what it refuses, where its remedy names them, and what they mean.
 LENIENT = {
     "unknown_contigs": ("skip", "leave out intervals on contigs that the genome lacks"),
     "negatives": ("dinucleotide_shuffled", "there is no room for windows without peaks: shuffle the bases of peaks"),
@@ -72,25 +72,11 @@ class Draft:
             try:
                 return self.read()
             except InputError as error:
-                key = self._remedy(error)
+                named = (key for key, (value, _) in LENIENT.items() if f"{key}: {value}" in error.remedy)
+                key = next((key for key in named if key not in data), None)
                 if not key or ask.choose(f"{error.message}\n{LENIENT[key][1]}?", {"yes": "", "no": ""}) == "no":
                     raise
                 data[key], self.notes[f"data.{key}"] = LENIENT[key]
-
-    def _remedy(self, error: InputError) -> str:
-        """Return the setting with which the data can be read, or are at least refused for another reason; or ""."""
-        data = self.sections["data"]
-        closed = {*data} if "\n    mask_type: instances" in error.remedy else {*data, "mask_type"}
-        for key in [key for key in LENIENT if key in _settings_of(data) and key not in closed]:
-            other = Draft(deepcopy(self.sections), {})
-            other.sections["data"][key] = LENIENT[key][0]
-            try:
-                other.read()
-            except InputError as second:
-                if second.message == error.message:
-                    continue
-            return key
-        return ""
 
 
 def settle(proposal: Proposal, ask: Questions) -> Draft:
@@ -171,19 +157,20 @@ def _covariates(draft: Draft, ask: Questions) -> Answer:
 
 def _groups(draft: Draft, ask: Questions) -> Answer:
     """Group images by a column of the table, or by their names, such as slide3_tile2."""
-    data, examples = draft.sections["data"], draft.raw.examples
-    columns = [c for c in examples if re.search(GROUPS, c) and 1 < examples[c].nunique() < len(examples)]
-    pieces = of_examples(examples)
-    if not examples["group"].is_unique or not (columns if "table" in data else pieces):
-        return None
-    if pieces and "table" not in data:
+    examples, pieces = draft.raw.examples, of_examples(draft.raw.examples)
+    if "table" in draft.sections["data"]:
+        counts = {column: examples[column].nunique() for column in examples if re.search(GROUPS, column)}
+        options = {column: plural(n, "different value") for column, n in counts.items() if 1 < n < len(examples)}
+        question = "Which column names units that belong together, such as patients?"
+        note = "column that a split never cuts"
+    elif pieces:
         noted = f"Names look like pieces of {len(set(pieces.names))} larger images, such as {pieces.names[0]}"
         question, note = f"{noted}. What must a split not cut?", f"part of the name that a split never cuts. {noted}"
         options = {pieces.pattern: "keep pieces of one together"}
     else:
-        question = "Which column names units that belong together, such as patients?"
-        note = "column that a split never cuts"
-        options = {column: plural(examples[column].nunique(), "different value") for column in columns}
+        return None
+    if not options or not examples["group"].is_unique:
+        return None
     chosen = ask.choose(question, options | {"none": "all are independent"})
     return (chosen, note) if chosen != "none" else None
 
@@ -213,12 +200,14 @@ QUESTIONS = {
 
 def _split(draft: Draft, ask: Questions) -> None:
     """Check that the data can be split, and choose between folds and one split."""
-    examples, number = draft.raw.examples, draft.raw.examples["group"].nunique()
+    examples, data, number = draft.raw.examples, draft.sections["data"], draft.raw.examples["group"].nunique()
     if "split" in examples:
         draft.checks.add("split", "note", "examples have their splits already", len(examples))
         divide(draft.raw, examples.copy(), Split(), 1, Checks())
         return
-    unit, data = _unit(draft), draft.sections["data"]
+    unit = "group" if draft.raw.contigs is None else "block" if "block" in data else "contig"
+    unit = make_input(draft.raw.facts).name if examples["group"].is_unique else unit
+    units, folds = plural(number, unit), min(FOLDS, number)
     if number < len(SPLITS) and "block" in data:
         raise InputError(
             f"overlapping windows of {data['window']} bp form {plural(number, 'group')}, too few for training, "
@@ -226,36 +215,23 @@ def _split(draft: Draft, ask: Questions) -> None:
             "give peaks of more of the genome, fewer peaks, or write an experiment with a smaller data.window",
         )
     if number < len(SPLITS):
-        raise InputError(
-            f"{plural(number, unit)}, too few for training, validation and test",
-            f"give at least {len(SPLITS)}, better 20 or more",
-        )
-    folds = min(FOLDS, number)
-    once = {"val": 0.15, "test": 0.15}
-    options = {
-        "folds": f"{plural(folds, 'training')}, in which each {unit} is tested once",
-        "once": "one training, with about 15% of them for each of validation and test",
+        message = f"{units}, too few for training, validation and test"
+        raise InputError(message, f"give at least {len(SPLITS)}, better 20 or more")
+    ways: dict[str, tuple[dict[str, Any], str]] = {
+        "folds": ({"folds": folds}, f"{plural(folds, 'training')}, in which each {unit} is tested once"),
+        "once": ({"val": 0.15, "test": 0.15}, "one training, with about 15% of them for each of validation and test"),
     }
-    order = ["folds", "once"] if number < FEW else ["once", "folds"]
-    question = f"How to split {plural(number, unit)} into training, validation and test?"
-    chosen = ask.choose(question, {key: options[key] for key in order}) if number < FEW else "once"
-    for key in sorted(order, key=lambda key: key != chosen):
-        split: dict[str, Any] = {"folds": folds} if key == "folds" else once
+    options = {key: words for key, (_, words) in ways.items()}
+    question = f"How to split {units} into training, validation and test?"
+    chosen = ask.choose(question, options) if number < FEW else "once"
+    for key in sorted(ways, key=lambda key: key != chosen):
+        split, words = ways[key]
         try:
             divide(draft.raw, examples.copy(), Split(**split), 1, Checks())
         except InputError as error:
             fault = error
             continue
-        draft.sections["split"] = split
+        draft.sections["split"], draft.notes["split"] = split, f"{units}: {words}"
         draft.settings = draft.settings.model_copy(update={"split": Split(**split)})
-        draft.notes["split"] = f"{plural(number, unit)}: {options[key]}"
         return
     raise fault
-
-
-def _unit(draft: Draft) -> str:
-    """Return the noun for groups, which a split never cuts."""
-    if draft.raw.examples["group"].is_unique:
-        return make_input(draft.raw.facts).name
-    blocks = "block" in draft.sections["data"]
-    return "group" if draft.raw.contigs is None else "block" if blocks else "contig"

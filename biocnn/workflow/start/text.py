@@ -13,13 +13,14 @@ def yaml_of(sections: dict[str, Any], notes: dict[str, str]) -> str:
     """Return sections as YAML, with a comment for each dotted key in ``notes`` that is there."""
     lines = []
     for name, section in sections.items():
-        entries = [(key, value, notes.get(f"{name}.{key}")) for key, value in section.items()]
-        head = notes.get(name)
-        if not any(note for _, _, note in entries) and name != "data":
-            lines += [_commented(f"{name}: {flow(section)}", head)]
+        inner = {f"{name}.{key}": f"  {key}: {flow(value)}" for key, value in section.items()}
+        if name == "data" or inner.keys() & notes.keys():
+            entries = {name: f"{name}:"} | inner
         else:
-            lines += [_commented(f"{name}:", head)]
-            lines += [_commented(f"  {key}: {flow(value)}", note) for key, value, note in entries]
+            entries = {name: f"{name}: {flow(section)}"}
+        lines += [
+            f"{line}  # {' '.join(notes[key].split())}" if notes.get(key) else line for key, line in entries.items()
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -29,17 +30,11 @@ def flow(value: Any) -> str:
         return "{" + ", ".join(f"{flow(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(flow, value)) + "]"
-    if isinstance(value, str | Path):
-        text = str(value)
-        plain = PLAIN.fullmatch(text) and text.lower() not in RESERVED
-        return text if plain else json.dumps(text, ensure_ascii=False)
-    return json.dumps(value)
+    text = str(value) if isinstance(value, Path) else value
+    plain = isinstance(text, str) and PLAIN.fullmatch(text) and text.lower() not in RESERVED
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def comment(text: str) -> str:
     """Return text as comment lines."""
     return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
-
-
-def _commented(line: str, note: str | None) -> str:
-    return f"{line}  # {' '.join(note.split())}" if note else line

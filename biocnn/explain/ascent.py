@@ -7,7 +7,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-LR = 0.05  # of Adam
+LR, BETAS, EPS = 0.05, (0.9, 0.999), 1e-8  # of Adam
 ROUGHNESS = 3.0  # weight of the total variation, in standard deviations of the unit
 
 
@@ -89,7 +89,7 @@ def excite(
     weight = (sqrt(frequency.numel()) / frequency.clamp(min=1 / max(size)))[..., None].to(device)
     noise = [_noise(seed + i, (channels, *frequency.shape, 2)) for i in range(number)]
     waves = (0.01 * torch.stack(noise)).to(device).requires_grad_(True)
-    optimizer = torch.optim.Adam([waves], lr=LR)
+    mean, square = torch.zeros_like(waves), torch.zeros_like(waves)  # of gradients
     shifts = torch.Generator().manual_seed(seed)
     span = (colours.high - colours.low).view(-1, *[1] * len(size))
 
@@ -98,14 +98,18 @@ def excite(
 
     with torch.enable_grad():
         start = painted().detach()
-        for _ in range(steps):
+        for step in range(1, steps + 1):
             x = painted()
             rough = sum((x.diff(dim=axis) / span).abs().flatten(1).mean(1) for axis in axes)
             moved = torch.randint(-shift, shift + 1, (len(size),), generator=shifts).tolist()
             loss = ROUGHNESS * rough - values(x.roll(moved, axes)) / scale
-            optimizer.zero_grad()
-            loss.sum().backward()
-            optimizer.step()
+            (gradient,) = torch.autograd.grad(loss.sum(), waves)
+            # Adam, as torch.optim.Adam, which loads a compiler (2 seconds).
+            mean.lerp_(gradient, 1 - BETAS[0])
+            square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+            size_of_gradient = (square.sqrt() / (1 - BETAS[1] ** step) ** 0.5).add_(EPS)
+            with torch.no_grad():
+                waves.addcdiv_(mean, size_of_gradient, value=-LR / (1 - BETAS[0] ** step))
     with torch.no_grad():
         found = painted()
         return found, values(found) - values(start)

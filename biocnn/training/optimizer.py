@@ -52,7 +52,33 @@ class AdamW:
             _shrink(self.param_groups[::2], self.l1)
 
 
-Optimizer = AdamW | torch.optim.SGD
+class SGD:
+    """The steps of ``torch.optim.SGD(groups, momentum=momentum)``, which loads a compiler; L1 penalty as for AdamW."""
+
+    def __init__(self, groups: list[dict[str, Any]], l1: float, momentum: float) -> None:
+        self.param_groups, self.l1, self.momentum = groups, l1, momentum
+        self.state: dict[Tensor, dict[str, Tensor]] = defaultdict(dict)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all weights that have a gradient; one that was frozen at first has no momentum yet."""
+        for group in self.param_groups:
+            for weight in (p for p in group["params"] if p.grad is not None):
+                step, decay = weight.grad, group["weight_decay"]
+                if decay:
+                    step = step.add(weight, alpha=decay)
+                if self.momentum:
+                    state = self.state[weight]
+                    if state:
+                        step = state["momentum_buffer"].mul_(self.momentum).add_(step)
+                    else:
+                        step = state["momentum_buffer"] = step.clone()
+                weight.add_(step, alpha=-group["lr"])
+        if self.l1:
+            _shrink(self.param_groups[::2], self.l1)
+
+
+Optimizer = AdamW | SGD
 
 
 def make_optimizer(parameters: Sequence[Tensor], section: Train, body: Sequence[Tensor] = ()) -> Optimizer:
@@ -71,12 +97,7 @@ def make_optimizer(parameters: Sequence[Tensor], section: Train, body: Sequence[
     ]
     if section.optimizer != "sgd":
         return AdamW(groups, section.l1)
-    # Not fused, because weights that were frozen at first have no momentum yet.
-    momentum = MOMENTUM if section.momentum is None else section.momentum
-    optimizer = torch.optim.SGD(groups, momentum=momentum)
-    if section.l1:
-        optimizer.register_step_post_hook(lambda *_: _shrink(optimizer.param_groups[::2], section.l1))
-    return optimizer
+    return SGD(groups, section.l1, MOMENTUM if section.momentum is None else section.momentum)
 
 
 @torch.no_grad()

@@ -13,6 +13,8 @@ from biocnn.core.machine import INTERESTING, processor
 # Kinds of machines, whose results are kept apart, and their columns in the table.
 KINDS = {"avx2": "AVX2", "avx512": "AVX-512 / AMX", "gpu": "GPU", "other": "other"}
 BUSY = 0.3  # load above which timings mean little
+# Variables that restrict torch and oneDNN to AVX2 on processors that have more.
+AVX2_ONLY = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def load() -> float:
@@ -24,7 +26,18 @@ def kind_of(facts: dict[str, Any]) -> str:
     """Return the kind of a machine, a key of ``KINDS``."""
     if facts["device"] != "cpu":
         return "gpu"
-    return "avx512" if "avx512f" in facts["instructions"] else "avx2" if "avx2" in facts["instructions"] else "other"
+    if "avx512f" in facts["instructions"] and not facts.get("restricted"):
+        return "avx512"
+    return "avx2" if "avx2" in facts["instructions"] else "other"
+
+
+def restriction() -> str:
+    """Return the variables that restrict this run to AVX2; "" if there are none."""
+    found = {key: os.environ[key] for key in AVX2_ONLY if key in os.environ}
+    wanted = " ".join(f"{key}={value}" for key, value in AVX2_ONLY.items())
+    if found not in ({}, AVX2_ONLY):
+        raise SystemExit(f"{found}: neither AVX2 nor all instructions of the processor: set {wanted}, or none of them")
+    return wanted if found else ""
 
 
 def machine() -> dict[str, Any]:
@@ -34,6 +47,7 @@ def machine() -> dict[str, Any]:
         "processor": name,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instructions": instructions,
+        "restricted": restriction(),
         "load": load(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "system": platform.system(),
@@ -48,6 +62,8 @@ def describe(facts: dict[str, Any]) -> str:
     """Describe the machine in one line."""
     busy = f", load {facts['load']:g}" if "load" in facts else ""
     instructions = ", ".join(facts["instructions"]) or "none of " + ", ".join(INTERESTING)
+    if restricted := facts.get("restricted"):
+        instructions += f"; **restricted to AVX2** by {restricted}"
     return (
         f"{facts['processor']}, {facts['cores']} cores ({instructions}){busy}, device {facts['device']}; "
         f"torch {facts['torch']}, Python {facts['python']}; {facts['date']}"

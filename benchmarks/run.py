@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 import sys
 
 from benchmarks.data import ROOT
@@ -13,7 +14,7 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "benchmarks.md"
 
 
 def main() -> None:
-    """Run, write one result file per row and kind of machine, and update the table."""
+    """Run, write one result file per row and kind of machine, and update the table; a row that fails stops no other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=5, help="number of rounds")
@@ -24,11 +25,18 @@ def main() -> None:
     facts = machine()
     folder = RESULTS / kind_of(facts)
     folder.mkdir(parents=True, exist_ok=True)
+    failed = []
     for name in arguments.rows or ROWS:
         print(name, flush=True)
-        result = {"row": name, "machine": facts, **ROWS[name](arguments.rounds)}
+        try:
+            result = {"row": name, "machine": facts, **ROWS[name](arguments.rounds)}
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            failed.append(f"{name}: {error}")
+            continue
         (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         write_table(PAGE, RESULTS, list(ROWS))
+    if failed:
+        sys.exit("failed: " + "\n".join(failed))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,7 @@ def write_table(page: Path, results: Path, rows: Sequence[str]) -> None:
     found = {kind: found for kind, found in kinds.items() if found or kind != "other"}
     text = _table(*_overview(found))
     if any(row["machine"].get("restricted") for row in found["avx2"]):
-        text += (
-            "\nAVX2: measured on a processor with AVX-512, restricted to AVX2; see the machines below.\n"
-        )
+        text += "\nAVX2: measured on a processor with AVX-512, restricted to AVX2; see the machines below.\n"
     for kind, each in found.items():
         text += f"\n## On {KINDS[kind]}\n"
         if each:

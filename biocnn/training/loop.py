@@ -120,7 +120,7 @@ class Training:
         self.unchecked: list[Tensor] = []  # losses and gradient norms of the steps since the last check
         self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
         self.clock = self.saved = self.polled = time.monotonic()
-        self.pace = Pace(self.total, self.settings, self.device)
+        self.pace = Pace(self.steps, len(self.val), self.settings, self.device)
 
     def run(self) -> pd.DataFrame:
         """Train to the end, from the last state if there is one."""
@@ -144,7 +144,8 @@ class Training:
         for x, y in tqdm(self.train.load(shares[p.done :]), **bar, disable=None):
             self._step(x, y)
             p.done += 1
-            self._tick()
+            for line in self.pace.note(self._tick(), self.step):
+                self.log(line)
             if self._poll():
                 break
         self._check_finite()
@@ -230,7 +231,7 @@ class Training:
     def _end_epoch(self) -> None:
         p = self.progress
         row = self._validate(p.precision)
-        self._tick()
+        self.pace.validation_seconds = self._tick()
         if p.epoch == 0 and self.settings.precision == "auto" and self._differs_in_float32(row):
             self.model.load_state_dict(self.first)
             self._begin("float32", p.seconds)
@@ -304,15 +305,14 @@ class Training:
         if self.states:
             self.states.save(pack(self.model, self.average, self.best, self.optimizer), asdict(self.progress))
 
-    def _tick(self) -> None:
-        """Add up the time since the last call."""
+    def _tick(self) -> float:
+        """Add up the time since the last call, and return it."""
         self.pace.wait()
         now = time.monotonic()
         spent, self.clock = now - self.clock, now
         self.progress.seconds += spent
         self.progress.epoch_seconds += spent
-        for line in self.pace.note(spent, self.total - self.step):
-            self.log(line)
+        return spent
 
     def _plan(self) -> list[Tensor]:
         settings = self.settings

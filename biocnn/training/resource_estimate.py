@@ -19,6 +19,7 @@ from biocnn.training.forward import OwnLoss
 
 DAY = 24 * 3600.0
 TIMED = 20  # steps timed for the estimate
+FORWARD = 1 / 3  # cost of an example in a validation relative to one in a step
 # Messages of libraries that run out of memory; oneDNN's continues with "descriptor" where it lacks an operation.
 SHORT = re.compile(r"can't allocate memory|bad_alloc|ALLOC_FAILED|could not create a primitive$")
 
@@ -81,48 +82,53 @@ class Pace:
 
     Parameters
     ----------
-    total
-        Number of steps of the training.
+    steps
+        Number of steps of an epoch.
+    validated
+        Number of examples of a validation, of images as patches.
     settings
         Section train of the experiment.
     """
 
-    def __init__(self, total: int, settings: Train, device: torch.device) -> None:
-        self.total, self.settings, self.device = total, settings, device
+    def __init__(self, steps: int, validated: int, settings: Train, device: torch.device) -> None:
+        self.steps, self.settings, self.device = steps, settings, device
         self.times: list[float] = []
+        self.validation = FORWARD * validated / settings.batch_size  # in steps
+        self.validation_seconds = 0.0
 
     def wait(self) -> None:
         """Wait for a GPU to complete the step, while steps are timed: it lags behind the process that instructs it."""
         if len(self.times) < TIMED and self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def note(self, seconds: float, left: int) -> list[str]:
-        """Record the time of a step, with ``left`` to go; return log lines with a forecast after ``TIMED`` steps."""
+    def note(self, seconds: float, done: int) -> list[str]:
+        """Record the time of a step, the last of ``done``; return log lines with a forecast after ``TIMED`` steps."""
         if len(self.times) == TIMED:
             return []
         self.times.append(seconds)
         if len(self.times) < TIMED:
             return []
-        # The median, because the first steps are slow and one may include a validation.
-        return forecast(statistics.median(self.times), left, self.total, self.settings, self.device)
+        step = statistics.median(self.times)  # because the first steps are slow
+        epoch = step * self.steps + (self.validation_seconds or step * self.validation)
+        return forecast(step, epoch * (self.settings.epochs - done / self.steps), epoch, self.settings, self.device)
 
 
-def forecast(step_seconds: float, left: int, total: int, settings: Train, device: torch.device) -> list[str]:
-    """Return log lines with the time of the remaining steps, and a warning if it is long."""
-    seconds, whole = step_seconds * left, step_seconds * total
-    step = f"{step_seconds * 1e3:.3g} ms" if step_seconds < 0.9995 else f"{step_seconds:.3g} s"
-    lines = [f"{step} per step: about {duration(seconds)} left, plus validation"]
-    minutes = settings.max_minutes
+def forecast(step: float, left: float, epoch: float, settings: Train, device: torch.device) -> list[str]:
+    """Return log lines with the time left, and a warning if it is long, from the seconds of a step and an epoch."""
+    shown = f"{step * 1e3:.3g} ms" if step < 0.9995 else f"{step:.3g} s"
+    lines = [f"{shown} per step: about {duration(left)} left"]
+    minutes, whole = settings.max_minutes, epoch * settings.epochs
     if minutes and whole > minutes * 60:
-        epochs = max(1, int(settings.epochs * minutes * 60 / whole))
+        epochs = max(1, int(minutes * 60 / epoch))
         lines.append(
             f"warning: train.max_minutes ({minutes:g}) will end the training before the learning rate has fallen; "
             f"set train.epochs: {epochs}"
         )
-    elif seconds > DAY and device.type == "cpu":
+    elif left > DAY:
+        where, gpu = ("CPU", "use a GPU (gpus: 1), ") if device.type == "cpu" else ("GPU", "")
         lines.append(
-            f"warning: training will take {duration(seconds)} on this CPU; use a GPU (gpus: 1), set "
-            f"train.max_minutes, or choose fewer train.epochs or a smaller model"
+            f"warning: this training will take about {duration(left)} on this {where}; {gpu}set train.max_minutes, or "
+            "choose fewer train.epochs or a smaller model; if it is interrupted, it resumes when it is started again"
         )
     return lines
 

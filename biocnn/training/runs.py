@@ -119,7 +119,7 @@ def train_run(
         dataset, train_rows, device, augment, section.patch, section.workers, section.foreground or 0.0, frame,
         section.instances,
     )  # fmt: skip
-    val = batches.make(dataset, val_rows, device, frame=frame)
+    val = batches.make(dataset, val_rows, device, patch=section.patch, frame=frame)
     for name in task.without_metric(dataset.y[row] for row in val_rows):
         log(f"{name}: fewer than two distinct values in the validation split: left out of {task.monitored}")
     own = owns_loss(network)

@@ -101,6 +101,9 @@ class Truth:
     def __init__(self) -> None:
         self.x, self.y = torch.zeros(8, 4, 5), torch.tensor([[0.0], [1.0]] * 4)
 
+    def __len__(self):
+        return len(self.x)
+
     def plan(self, seed, epoch, batch_size, steps):
         return list(torch.arange(8).split(4))
 

@@ -14,37 +14,62 @@ from biocnn.losses import dice_bce
 from biocnn.models import UNet
 from biocnn.nn.precision import autocast
 from biocnn.training.optimizer import make_optimizer
-from biocnn.training.resource_estimate import DAY, duration, forecast, memory_bytes, memory_errors, resident_bytes
+from biocnn.training.resource_estimate import (
+    DAY,
+    TIMED,
+    Pace,
+    duration,
+    forecast,
+    memory_bytes,
+    memory_errors,
+    resident_bytes,
+)
 from biocnn.training.runs import train_run
 from biocnn.training.state import copy_weights
 
 GPU = torch.device("cuda")
 
 
-def test_time_is_estimated() -> None:
-    assert forecast(0.0123, 1000, 1000, Train(), CPU) == ["12.3 ms per step: about 12 seconds left, plus validation"]
-    assert forecast(2.0, 600, 600, Train(), CPU)[0].startswith("2 s per step: about 20.0 minutes")
+def lines(step: float, epochs: int, steps: int = 1000, validated: int = 0, done: int = TIMED, **settings) -> list[str]:
+    """Return what is logged once steps of equal length have been timed."""
+    pace = Pace(steps, validated, Train(epochs=epochs, batch_size=10, **settings), CPU)
+    *early, last = [pace.note(step, done) for _ in range(TIMED)]
+    assert early == [[]] * (TIMED - 1)
+    assert pace.note(step, done + 1) == []
+    return last
 
 
-def test_a_day_on_a_cpu_warns() -> None:
-    long = forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), CPU)
+def test_the_forecast_includes_validations() -> None:
+    assert lines(0.0123, 1, done=0) == ["12.3 ms per step: about 12 seconds left"]
+    assert lines(2.0, 2, 600, done=300)[0] == "2 s per step: about 30.0 minutes left"
+    # An example of a validation costs a third: 600 are as many as 20 steps of 10.
+    assert lines(0.5, 10, 100, validated=600, done=0)[0].endswith("about 10.0 minutes left")
+    pace = Pace(100, 600, Train(epochs=10, batch_size=10), CPU)
+    pace.validation_seconds = 40.0  # measured
+    assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 13.5 minutes left")
+
+
+def test_a_day_warns() -> None:
+    long = lines(1.0, 216)  # 216,000 steps
     assert len(long) == 2
-    assert long[1].startswith("warning: training will take 2.5 days on this CPU; use a GPU")
-    assert len(forecast(1.0, int(0.9 * DAY), int(0.9 * DAY), Train(), CPU)) == 1
-    assert len(forecast(1.0, int(2.5 * DAY), int(2.5 * DAY), Train(), GPU)) == 1
+    assert long[1].startswith("warning: this training will take about 2.5 days on this CPU; use a GPU (gpus: 1), set")
+    assert len(lines(1.0, 86)) == 1
+    assert lines(1.0, 86, validated=600)[1:], "with validations it takes more than a day"
+    on_gpu = forecast(1.0, 2.5 * DAY, DAY, Train(), GPU)
+    assert on_gpu[1].startswith("warning: this training will take about 2.5 days on this GPU; set train.max_minutes")
 
 
 def test_too_few_minutes_name_the_epochs_that_fit() -> None:
     """100 epochs take 200 minutes, so half of them fit into 100."""
-    lines = forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=100), CPU)
-    assert lines[1].startswith(
+    warned = lines(1.2, 100, 100, max_minutes=100)
+    assert warned[1].startswith(
         "warning: train.max_minutes (100) will end the training before the learning rate has fallen"
     )
-    assert lines[1].endswith("set train.epochs: 50")
-    assert len(forecast(1.2, 10_000, 10_000, Train(epochs=100, max_minutes=201), CPU)) == 1
-    late = forecast(1.2, 5_000, 10_000, Train(epochs=100, max_minutes=50), CPU)
+    assert warned[1].endswith("set train.epochs: 50")
+    assert len(lines(1.2, 100, 100, max_minutes=201)) == 1
+    late = lines(1.2, 100, 100, done=5_000, max_minutes=50)
     assert late[1].endswith("set train.epochs: 25"), "of all steps, wherever it resumes"
-    assert forecast(1e9, 10_000, 10_000, Train(max_minutes=1), CPU)[1].endswith("train.epochs: 1")
+    assert lines(1e9, 100, 100, max_minutes=1)[1].endswith("train.epochs: 1")
 
 
 @pytest.mark.parametrize(
@@ -116,19 +141,19 @@ def test_the_log_states_the_plan(kind: str, tmp_path: Path) -> None:
     model = {"name": "DeepBind"} if kind == "sequence" else {"name": "UNet", "channels": [4, 8]}
     train = Train(epochs=3, batch_size=4, steps_per_epoch=8, threads=1, precision="float32")
     settings = experiment(model, data="Sequences" if kind == "sequence" else "Images", train=train)
-    lines: list[str] = []
-    network, _, _ = train_run(settings, dataset, 1, log=lines.append)
+    logged: list[str] = []
+    network, _, _ = train_run(settings, dataset, 1, log=logged.append)
     n = dataset.facts.n
-    assert lines[0] == f"examples: {n.train:,} train, {n.val:,} val, {n.test:,} test"
+    assert logged[0] == f"examples: {n.train:,} train, {n.val:,} val, {n.test:,} test"
     weights = sum(p.numel() for p in network.parameters())
-    assert lines[1].startswith(
+    assert logged[1].startswith(
         f"{weights:,} weights; {next(network.parameters()).device.type}, 1 thread, precision float32, about "
     )
-    assert lines[1].endswith(" GB of memory")
-    assert lines[2] == "3 epochs of 8 steps of 4 examples"
-    told = [i for i, line in enumerate(lines) if " per step: about " in line]
+    assert logged[1].endswith(" GB of memory")
+    assert logged[2] == "3 epochs of 8 steps of 4 examples"
+    told = [i for i, line in enumerate(logged) if " per step: about " in line]
     assert len(told) == 1, "once, after 20 steps, in the third of eight epochs"
-    assert lines[told[0] - 1].startswith("epoch   2/3")
+    assert logged[told[0] - 1].startswith("epoch   2/3")
 
 
 class Limit:

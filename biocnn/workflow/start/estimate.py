@@ -23,13 +23,13 @@ from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.calibrate import trial_plan
 from biocnn.training.forward import default_device
+from biocnn.training.resource_estimate import DAY, FORWARD
 from biocnn.training.runs import train_run
 
 log = logging.getLogger("biocnn")
 VALUES = 2**24  # most numbers of the arrays of the sample
 FEWEST, MOST = 15, {False: 2000, True: 60}  # its examples, of maps of images and of others
 STEPS = {False: 10, True: 4}  # timed, of vectors and of maps
-FORWARD = 1 / 3  # cost of a validation relative to training
 JOB, JOBS, OF_RUN = 5.0, 12, 2  # seconds of a step besides computing; steps of an experiment, and of each run
 PARALLEL = 0.7  # of the threads of a training compute at a time, if nothing else runs
 MARGIN = 1.35  # factor by which the truth may differ either way
@@ -140,4 +140,6 @@ def time_of(settings: Settings, raw: Raw) -> str:
     unit, size = ("hour", 3600) if high > 2 * 3600 else ("minute", 60)
     first, last = (max(1, int(round(value / size, -1 if value > 100 * size else None))) for value in (low, high))
     span = f"{first} to " * (first < last) + plural(last, unit)
-    return f"about {span} on this machine ({plural(os.cpu_count() or 1, 'core')}) if nothing else runs"
+    cores = plural(os.cpu_count() or 1, "core")
+    long = "; use a GPU, or fewer train.epochs" * (low > DAY)
+    return f"about {span} on this machine ({cores}) if nothing else runs{long}"

@@ -8,7 +8,8 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic
 from biocnn.core.plurals import plural
-from biocnn.workflow.options import load_experiment, of_stored, options_of, signal_files
+from biocnn.workflow.options import of_stored, options_of, signal_files
+from biocnn.workflow.step_inputs import load_experiment
 
 log = logging.getLogger("biocnn")
 

@@ -47,11 +47,3 @@ def flow(value: Any) -> str:
         return f"[{','.join(map(flow, value))}]"
     plain = re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./-]*", str(value)) or isinstance(value, int)
     return str(value) if plain else f" {json.dumps(value)} "  # spaces: Snakemake strips quotes at the ends
-
-
-def numbers(name: str, *words: str) -> list[int]:
-    """Return the numbers in a name such as fold0-seed1."""
-    found = re.fullmatch("-".join(rf"{word}(\d{{1,10}})" for word in words), name)
-    if not found:
-        raise InputError(f"invalid name {name!r}", f"for example {'-'.join(f'{word}0' for word in words)}")
-    return [int(number) for number in found.groups()]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from biocnn.core.errors import InputError
+from biocnn.workflow.step_inputs import load_experiment
 
 # Steps whose options are the settings of these sections: see biocnn.config.settings.
 OPTIONS = {"predict": ("predict", "apply"), "variants": ("variants",), "scan": ("scan",)}
@@ -29,13 +30,6 @@ def of_stored(given: dict[str, Any]) -> dict[str, Any]:
     from biocnn.config.settings import Predict
 
     return {key: value for key, value in given.items() if key in {"trust", *Predict.model_fields}}
-
-
-def load_experiment(config: Path, data_root: Path) -> Any:
-    """Load an experiment, see ``biocnn.config.experiment.load``."""
-    from biocnn.config.experiment import load  # pydantic would slow down `biocnn --help`
-
-    return load(config, data_root)
 
 
 def signal_files(text: str | None, config: Path | None, data_root: Path) -> dict[str, Path] | None:

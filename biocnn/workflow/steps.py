@@ -13,8 +13,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.extras import needs
 from biocnn.core.files import atomic, read_json
 from biocnn.workflow.model_steps import explain, features, predict, scan, variants
-from biocnn.workflow.naming import numbers
-from biocnn.workflow.options import load_experiment
+from biocnn.workflow.step_inputs import load_experiment, numbers
 
 log = logging.getLogger("biocnn")
 

@@ -50,6 +50,12 @@ def test_training_does_not_depend_on_later_steps(step: str) -> None:
     ] == []
 
 
+def test_options_of_steps_that_apply_models_do_not_concern_other_steps() -> None:
+    found = {step.__name__ for step in STEPS if runs_through(step.__name__, "workflow/options.py")}
+    assert found == {"predict", "features", "explain", "variants", "scan"}
+    assert not runs_through("train", "workflow/naming.py")
+
+
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
 def test_every_step_has_a_digest(step) -> None:
     assert len(code_digests.code_of_step(step.__name__, SETTINGS, [])) == 12

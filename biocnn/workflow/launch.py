@@ -31,13 +31,15 @@ def run(
     A rerun resumes, and repeats only what changed. Other arguments are passed on to Snakemake, for example --dry-run,
     or --workflow-profile DIR for a cluster; those that are not options of Snakemake, after --.
     """
-    if find_spec("snakemake") is None:
-        raise InputError("Snakemake is not installed", "pip install 'biocnn[workflow]'")
     command = snakemake_command(experiments, cores, data_root, gpus, verbose, more)
-    # At the end of the path, so that rules find the command biocnn without an activated environment.
-    path = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
     sys.stdout.flush()
-    os.execve(command[0], command, {**os.environ, "PATH": path})
+    os.execve(command[0], command, environment())
+
+
+def environment() -> dict[str, str]:
+    """Return an environment in which rules find the command biocnn, although none may be activated."""
+    path = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
+    return {**os.environ, "PATH": path}
 
 
 def snakemake_command(
@@ -49,6 +51,8 @@ def snakemake_command(
     more: Sequence[str],
 ) -> list[str]:
     """Return the command that runs experiments; parameters as for ``run``."""
+    if find_spec("snakemake") is None:
+        raise InputError("Snakemake is not installed", "pip install 'biocnn[workflow]'")
     options = {word.partition("=")[0] for word in more}
     for option in options & OURS.keys():
         raise InputError(f"{option}: cannot be passed on to Snakemake, because biocnn sets it", OURS[option])

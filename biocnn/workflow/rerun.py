@@ -4,13 +4,12 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
 from biocnn.core.plurals import plural
-from biocnn.workflow.launch import snakemake_command
+from biocnn.workflow.launch import environment, snakemake_command
 from biocnn.workflow.naming import check_name
 
 log = logging.getLogger("biocnn")
@@ -87,8 +86,7 @@ def rerun(
         path.write_text(json.dumps(replaced(old["settings"], paths), indent=1), encoding="utf-8")
     command = snakemake_command([f"{name}.yaml"], cores, None, gpus, False, [])
     folders = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])  # of the user's own modules
-    search = os.pathsep.join(filter(None, [os.environ.get("PATH"), str(Path(sys.executable).parent)]))
-    status = subprocess.run(command, cwd=out, env={**os.environ, "PYTHONPATH": folders, "PATH": search}).returncode
+    status = subprocess.run(command, cwd=out, env={**environment(), "PYTHONPATH": folders}).returncode
     if status:
         raise InputError(f"{out}: the workflow ended with status {status}", "see its messages above")
     step, files = first_difference(old, read_manifest(out / "results" / name / NAME))

@@ -79,15 +79,19 @@ def read_sheet(
 
 
 def _rows(path: str, collector: Collector) -> Iterator[Row]:
-    """Yield the rows of a sheet; the collector receives faults of single rows.
+    """Yield the rows of a sheet; the collector receives faults of single rows and of the header.
 
     Spreadsheet programs add empty columns and rows at the ends, and quote comments that contain a comma.
     """
     lines = read_lines(path)
     numbers = [i for i, line in enumerate(lines, 1) if line.strip("\t, ") and not line.startswith(("#", '"#'))]
-    for number in numbers:
-        if lines[number - 1].count('"') % 2:
-            raise InputError(f"{path} line {number}: a quote is not closed", "keep each row on one line")
+    unclosed = [number for number in numbers if lines[number - 1].count('"') % 2]
+    for number in unclosed:
+        remedy = "close or remove it; keep each row on one line"
+        collector.faults.append(InputError(f"{path} line {number}: a quote is not closed", remedy))
+    if unclosed and unclosed[0] == numbers[0]:  # the header
+        return
+    numbers = [number for number in numbers if number not in unclosed]
     if numbers and re.fullmatch("[^,\t]*;[^,\t]*", lines[numbers[0] - 1]):
         raise InputError(f"{path}: columns separated by semicolons", "save it with commas or tabs, and decimal points")
     cells = read_cells([lines[i - 1] for i in numbers])
@@ -96,13 +100,16 @@ def _rows(path: str, collector: Collector) -> Iterator[Row]:
     for column in dict.fromkeys(header):
         with columns:
             if column.partition(".")[0] not in ("name", "base", *KEYS) or not all(column.split(".")):
-                raise InputError(f"{path}: unknown column {column!r}", nearest(column, ["name", "base", *KEYS]))
+                remedy = f"{nearest(column, ['name', 'base', *KEYS])}; or dotted keys, such as data.positives"
+                raise InputError(f"{path}: unknown column {column!r}", remedy)
             if header.count(column) > 1:
                 raise InputError(f"{path}: duplicate column {column!r}", "keep one of them")
     with columns:
         if "name" not in header:
             raise InputError(f"{path}: has no column 'name'", "it names the experiments; other columns are dotted keys")
-    columns.finish()
+    collector.faults += columns.faults
+    if columns.faults:
+        return
     for number, values in zip(numbers[1:], cells, strict=False):
         given = _without_end(values)
         with collector:
@@ -113,8 +120,9 @@ def _rows(path: str, collector: Collector) -> Iterator[Row]:
                 )
         filled = {key: value for key, value in zip(header, given, strict=False) if value}
         yield Row(number, filled.pop("name", ""), filled.pop("base", ""), filled)
-    if len(numbers) < 2:
-        raise InputError(f"{path}: has no rows", "write one row per experiment below the names of the columns")
+    with collector:
+        if len(numbers) < 2 and not unclosed:
+            raise InputError(f"{path}: has no rows", "write one row per experiment below the names of the columns")
 
 
 def _without_end(cells: list[str]) -> list[str]:
@@ -170,5 +178,5 @@ def _merged(base: dict[str, Any], cells: dict[str, str], collector: Collector) -
 
 def _listed(rows: list[Row]) -> str:
     """Return the lines and names of rows; of many, the first ones and their number."""
-    some = ", ".join(f"{row.line} ({row.name})" for row in rows[:MOST])
+    some = ", ".join(f"{row.line} ({row.name})" if row.name else str(row.line) for row in rows[:MOST])
     return f"line{'s' * (len(rows) > 1)} {some}{f', ... ({len(rows)} rows)' * (len(rows) > MOST)}"

@@ -1,19 +1,20 @@
-"""The last lines of a run: what was made and where, or what failed and how to fix it."""
+"""The last lines of a run: what was made and where, or what is wrong or failed and how to fix it."""
 
 import atexit
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
+from biocnn.core.errors import InputError
 from biocnn.core.plurals import plural
 from biocnn.workflow.attempts import MEMORY, NODE, STATES, TIME, Attempt, last_attempt, state_of
-from biocnn.workflow.resources import NEEDS
+from biocnn.workflow.resources import RESUMING
 
 # The log and the step of a failed job on this machine; and Snakemake's report on one on any, except with --quiet rules.
 FAILED = re.compile(r"^Command '.*attempt (\S+) \d+ \d+ .*?biocnn (\w+) .*' returned non-zero", re.MULTILINE)
@@ -57,6 +58,17 @@ class Closing:
     def _unchanged(self) -> str:
         """Return what was made earlier, if Snakemake, which calls no handler then, found nothing to do."""
         return self._headlines() if any("Nothing to be done" in _text(path) for path in self.logs() or ()) else ""
+
+
+def refuse(faults: Sequence[InputError], ending: str = "") -> NoReturn:
+    """Print why nothing is run, and the remedy of successive faults once; exit with status 2, without a traceback."""
+    lines = [f"{len(faults)} faults; nothing was run"] if len(faults) > 1 else []
+    for remedy, alike in groupby(faults, attrgetter("remedy")):
+        lines += [fault.message for fault in alike]
+        lines[-1] += f"\n  {remedy}" if remedy else ""
+    for line in [*lines, *filter(None, [ending])]:
+        print(f"biocnn: {line}", file=sys.stderr)
+    sys.exit(2)
 
 
 def at_end(text: Callable[[], str], stream: TextIO | None = None) -> None:
@@ -158,7 +170,7 @@ def _remedy(step: str, cause: str, attempt: Attempt | None) -> list[str]:
         ]
     if cause == TIME:
         longer = f"--set-resources {step}:runtime={2 * minutes} requests more time"
-        again = f"start again: it resumes; {longer}" if step in NEEDS and NEEDS[step].resumes else longer
+        again = f"start again: it resumes; {longer}" if step in RESUMING else longer
         return [f"biocnn: {step} reached its time limit of {plural(minutes, 'minute')}{known}", f"  {again}"]
     if cause == NODE:
         return [f"biocnn: {node} failed while {step} ran{known}", "  start again; a training resumes"]

@@ -41,6 +41,7 @@ NEEDS = {
     "report": Need(2000, 15, 2, 0.05),
     "summary": Need(1500, 10, group=False),
 }
+RESUMING = {rule for rule, need in NEEDS.items() if need.resumes}
 LOGS = {"trial": "calibrate"}  # rules whose logs have another name
 SAVE = 60  # seconds before the time limit at which SLURM signals a step, so that a training saves its state
 SHORTEST = 3  # minutes that a training needs: to start, to train for one, and to save its state in the last

@@ -1,7 +1,6 @@
 """Functions that the Snakefile calls; imports no torch, so that a dry run is quick."""
 
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ from biocnn.config.code_digests import code_of_step
 from biocnn.config.registry import input_of, tasks_for
 from biocnn.config.settings import Settings
 from biocnn.core.errors import Faults, InputError
+from biocnn.workflow.closing import refuse
 from biocnn.workflow.cluster import largest
 from biocnn.workflow.invocation import GENOMES, RESULTS, Invocation, genome_name, report_of, under_results
 from biocnn.workflow.resources import Resources, size_mb
@@ -234,22 +234,13 @@ def refuse_containers(workflow: Any) -> None:
     """Exit with status 2 if rules are to run in containers, which would lack biocnn."""
     methods = {method.name for method in workflow.deployment_settings.deployment_method}
     if "APPTAINER" in methods:
-        fault = InputError(
-            "--sdm apptainer: rules need the environment that Snakemake runs in",
-            "leave the option out; to use a container, start Snakemake in one where biocnn is installed",
-        )
-        print(f"biocnn: {fault}", file=sys.stderr)
-        sys.exit(2)
+        remedy = "leave the option out; to use a container, start Snakemake in one where biocnn is installed"
+        refuse([InputError("--sdm apptainer: rules need the environment that Snakemake runs in", remedy)])
 
 
 def open_workflow(config: dict[str, Any], base: str, begins: bool) -> Workflow:
-    """Load the experiments; on faults, print them as the last lines and exit with status 2, without a traceback."""
+    """Load the experiments; exit with status 2 if there are faults."""
     try:
         return Workflow(config, Path(base), begins)
     except InputError as error:
-        faults = error.faults if isinstance(error, Faults) else [error]
-        if len(faults) > 1:
-            print(f"biocnn: {len(faults)} faults; nothing was run", file=sys.stderr)
-        for fault in faults:
-            print(f"biocnn: {fault}", file=sys.stderr)
-        sys.exit(2)
+        refuse(error.faults if isinstance(error, Faults) else [error])

@@ -76,8 +76,10 @@ def test_all_faults_are_reported_at_once_with_their_rows(folder: Path) -> None:
         "d\t\t#N/A\t5\n"
         "e\t\t\t6\t7\n"
         "f\t\t\t8\n"
+        'g\t"b.bed\t\t\n'
     )
     starts = [
+        "sheet.tsv line 9: a quote is not closed",
         "sheet.tsv line 7: 5 cells, but 4 columns",
         "sheet.tsv line 2 (a): train.lr: must be",
         "sheet.tsv line 2 (a): data.positives: no such file",
@@ -120,12 +122,13 @@ def test_what_spreadsheet_programs_add_does_not_matter(folder: Path) -> None:
     ("text", "words"),
     [
         ("nam\tseed\na\t1\n", "unknown column 'nam'\n  did you mean 'name'?"),
-        ("name\tdat.positives\na\t1\n", "unknown column 'dat.positives'"),
+        ("name\tdat.positives\na\t1\n", "or dotted keys, such as data.positives"),
         ("name\tseed\tseed\na\t1\t2\n", "duplicate column 'seed'"),
         ("name\ttrain..lr\na\t1\n", "unknown column 'train..lr'"),
         ("name\t\tseed\na\t1\t2\n", "unknown column ''"),
         ("name;train.lr\na;0,1\n", "separated by semicolons"),
-        ('name\tseed\na\t1\nb\t"2\nc\t3\n', "sheet.tsv line 3: a quote is not closed"),
+        ('name\t"seed\na\t1\n', "sheet.tsv line 1: a quote is not closed"),
+        ('name\tsead\na\t"1\n', "keep each row on one line\nsheet.tsv: unknown column 'sead'"),
         ("seed\n1\n", "has no column 'name'"),
         ("name\tseed\n", "has no rows"),
         ("", "has no column 'name'"),

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from biocnn.core.errors import InputError
+from biocnn.workflow import contents
 from biocnn.workflow.rules import Workflow
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,14 @@ def test_rows_are_experiments_like_files(folder: Path) -> None:
     assert "sheet.tsv" in end
 
 
+def test_a_file_that_rows_share_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(contents, "sha256", lambda path: hashed.append(Path(path).name) or "a" * 64)
+    (folder / "sheet.tsv").write_text("name\tbase\none\tbase.yaml\ntwo\tbase.yaml\n")
+    Workflow(GIVEN, ROOT).freeze()
+    assert sorted(hashed) == ["genome.fa", "peaks.bed"]
+
+
 def test_jobs_read_no_other_experiment(folder: Path) -> None:
     before = Workflow(GIVEN, ROOT)
     before.freeze()
@@ -67,7 +76,7 @@ def test_names_in_sheets_are_checked_like_those_of_files(folder: Path, name: str
     (folder / "sheet.tsv").write_text(f"name\tbase\n{name}\tbase.yaml\n")
     with pytest.raises(InputError) as caught:
         Workflow(GIVEN | {"experiments": ["cells.yaml", "sheet.tsv"]}, ROOT)
-    assert caught.value.message.startswith(f"sheet.tsv line 2 ({name}): ")
+    assert caught.value.message.startswith(f"sheet.tsv line 2 ({name}): " if name else "sheet.tsv line 2: ")
     assert words in caught.value.message
 
 

@@ -80,18 +80,19 @@ def last_attempt(log: Path) -> Attempt | None:
     return Attempt(path, int(head[1]), int(head[2]), head[3], head[4], status, seconds, body)
 
 
+def printed(*command: str) -> str:
+    """Return what a command prints; "" if it fails, takes too long or is not installed."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
 def state_of(job: str) -> str:
     """Return the state of a job of SLURM, for example OUT_OF_MEMORY; "" if it is unknown."""
     if not job.isdigit():
         return ""
-    for command, pattern in (
-        (["sacct", "--jobs", job, "--noheader", "--allocations", "--parsable2", "--format", "State"], r"^(\w+)"),
-        (["scontrol", "--oneliner", "show", "job", job], r"\bJobState=(\w+)"),
-    ):
-        try:
-            printed = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if found := re.search(pattern, printed):
-            return found[1]
-    return ""
+    asked = printed("sacct", "--jobs", job, "--noheader", "--allocations", "--parsable2", "--format", "State")
+    found = re.match(r"(\w+)", asked) or re.search(r"\bJobState=(\w+)", printed("scontrol", "show", "job", job))
+    return found[1] if found else ""

@@ -1,7 +1,6 @@
 """What the partitions of SLURM offer, and whether the requests of jobs fit; SLURM itself does not always report it."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -9,7 +8,9 @@ from typing import Any, NamedTuple
 
 from biocnn.core.errors import InputError, nearest
 from biocnn.core.plurals import plural
-from biocnn.workflow.resources import NEEDS, SHORTEST
+from biocnn.workflow.attempts import printed
+from biocnn.workflow.closing import refuse
+from biocnn.workflow.resources import RESUMING, SHORTEST
 
 
 class Partition(NamedTuple):
@@ -36,7 +37,10 @@ class Partition(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a job requests; ``partition`` is "" for SLURM's default."""
+    """What a job requests that runs ``steps`` of a rule, or of several, one after the other.
+
+    ``partition`` is "" for SLURM's default.
+    """
 
     rule: str
     partition: str
@@ -44,17 +48,14 @@ class Request(NamedTuple):
     mem_mb: int
     cpus: int
     gpus: int
+    steps: int = 1
 
 
 @cache
 def partitions() -> tuple[Partition, ...]:
     """Return the partitions that are up; none without SLURM."""
-    command = ["sinfo", "--noheader", "--exact", "--format", "%P|%a|%l|%m|%c|%G"]
-    try:
-        printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    rows = (line.split("|") for line in printed.splitlines() if line.count("|") == 5)
+    lines = printed("sinfo", "--noheader", "--exact", "--format", "%P|%a|%l|%m|%c|%G").splitlines()
+    rows = (line.split("|") for line in lines if line.count("|") == 5)
     return tuple(
         Partition(name.rstrip("*"), name.endswith("*"), _minutes(limit), _number(memory), _number(cpus), _gpus(gres))
         for name, state, limit, memory, cpus, gres in rows
@@ -70,25 +71,29 @@ def largest() -> tuple[int, int]:
 
 
 def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[InputError]:
-    """Return a fault for each request that no partition satisfies; such a job would wait forever or be refused."""
-    requests, names = sorted(set(requests)), dict.fromkeys(p.name for p in offered)
+    """Return the faults of requests that no partition satisfies; such a job would wait forever or be refused.
+
+    There is one fault for each rule, with the most that its jobs request.
+    """
+    requests, names = set(requests), dict.fromkeys(p.name for p in offered)
     given = sorted({name for request in requests for name in request.partition.split(",") if name})
     absent = [name for name in given if offered and name not in names]
     faults = [InputError(f"SLURM has no partition {name!r} that is up", nearest(name, names)) for name in absent]
+    short = {r.rule: r.minutes for r in requests if r.rule in RESUMING and r.minutes < SHORTEST}
+    for rule, minutes in sorted(short.items()):
+        message = f"{rule}: runtime={minutes} is too short: the last minute is for saving the state"
+        faults.append(InputError(message, f"use at least --set-resources {rule}:runtime={SHORTEST}"))
+    most: dict[tuple[str, str], Request] = {}
     for request in requests:
-        rule = request.rule
-        if rule in NEEDS and NEEDS[rule].resumes and request.minutes < SHORTEST:
-            faults.append(
-                InputError(
-                    f"{rule}: runtime={request.minutes} is too short: the last minute is for saving the state",
-                    f"use at least --set-resources {rule}:runtime={SHORTEST}",
-                )
-            )
         wanted = request.partition.split(",") if request.partition else [p.name for p in offered if p.default]
         named = [p for p in offered if p.name in wanted or not wanted]
         if named and not any(_fits(request, p) for p in named):
-            where = f"partition {request.partition}" if request.partition else "SLURM's default partition"
-            faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", _remedy(request, offered)))
+            key = request.rule, request.partition
+            most[key] = Request(*key, *map(max, request[2:], most.get(key, request)[2:]))
+    for request in sorted(most.values()):
+        rule = request.rule + " in one job" * (request.steps > 1)
+        where = f"partition {request.partition}" if request.partition else "SLURM's default partition"
+        faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", _remedy(request, offered)))
     return faults
 
 
@@ -99,21 +104,14 @@ def check_requests(workflow: Any) -> None:
     # With --directory, other invocations may have been started in this folder, too.
     earlier = left_over(workflow.workdir_init) if workflow.overwrite_workdir is None else []
     faults = [*earlier, *unmet(_requests(workflow), partitions())]
-    for fault in faults:
-        print(f"biocnn: {fault}", file=sys.stderr)
     if faults:
-        print("biocnn: nothing was submitted", file=sys.stderr)
-        sys.exit(2)
+        refuse(faults, "nothing was submitted")
 
 
 def left_over(folder: str) -> list[InputError]:
     """Return a fault if SLURM has jobs that a Snakemake in this folder submitted; if it was killed, they go on."""
-    command = ["squeue", "--me", "--noheader", "--format", "%A %k %Z"]
-    try:
-        printed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    jobs = re.findall(rf"^(\d+) rule_.* {re.escape(folder)}$", printed, re.MULTILINE)
+    queue = printed("squeue", "--me", "--noheader", "--format", "%A %k %Z")
+    jobs = re.findall(rf"^(\d+) rule_.* {re.escape(folder)}$", queue, re.MULTILINE)
     message = f"jobs of an earlier start in this folder are still in SLURM's queue: {', '.join(jobs)}"
     remedy = f"wait until they have ended, or run `scancel {' '.join(jobs)}`, after which trainings resume"
     return [InputError(message, remedy)] if jobs else []
@@ -123,13 +121,14 @@ def _requests(workflow: Any) -> Iterable[Request]:
     dag = workflow.dag
     jobs = [job for job in dag.needrun_jobs() if not job.is_local]
     for job in {dag.get_job_group(job) or job for job in jobs}:
-        asked = job.resources
-        values = (asked.get(key) for key in ("runtime", "mem_mb", "_cores", "gpu"))
-        yield Request(
-            f"{job.groupid} ({', '.join(sorted(job.rules))})" if job.is_group() else job.rule.name,
+        asked, steps = job.resources, list(job.jobs) if job.is_group() else [job]
+        numbers = (asked.get(key) for key in ("runtime", "mem_mb", "_cores", "gpu"))
+        minutes, mem_mb, cpus, gpus = (number if isinstance(number, int) else 0 for number in numbers)
+        rules, partition = (
+            ", ".join(sorted({step.rule.name for step in steps})),
             str(asked.get("slurm_partition") or ""),
-            *(value if isinstance(value, int) else 0 for value in values),
         )
+        yield Request(rules, partition, minutes, mem_mb, cpus, gpus, len(steps))
 
 
 def _fits(request: Request, partition: Partition) -> bool:
@@ -149,7 +148,12 @@ def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
     if request.gpus > most:
         return f"--config gpus={most}; no node has more"
     shown = "; ".join(dict.fromkeys(f"{p.name}: {describe(p)}" for p in offered))
-    return f"request less with --set-resources RULE:mem_mb=... or RULE:runtime=...; partitions: {shown}"
+    mem_mb, minutes = max(p.mem_mb for p in offered), max(p.minutes for p in offered)
+    less = {"mem_mb": mem_mb} if request.mem_mb > mem_mb else {}
+    less |= {"runtime": minutes // request.steps} if request.minutes > minutes else {}
+    given = [f"{rule}:{key}={value}" for rule in request.rule.split(", ") for key, value in less.items()]
+    given = given or [f"{request.rule}:mem_mb=...", f"{request.rule}:runtime=..."]
+    return f"request less: --set-resources {' '.join(given)}; partitions: {shown}"
 
 
 def describe(partition: Partition) -> str:

@@ -3,14 +3,14 @@
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from biocnn.core.errors import Faults, InputError
-from biocnn.workflow.cluster import Request, describe, partitions, unmet
+from biocnn.workflow.attempts import printed
+from biocnn.workflow.cluster import Request, describe, largest, partitions, unmet
 from biocnn.workflow.launch import snakefile
 from biocnn.workflow.resources import NEEDS
 
@@ -40,9 +40,10 @@ def machine(*, gpus: int = 0, partition: str = "") -> None:
 
 
 def _small(rule: str, partition: str, gpus: int) -> Request:
-    """Return the request of a rule for small data."""
-    need = NEEDS[rule]
-    return Request(rule, partition, need.minutes, need.mem_mb, 2, gpus if rule == "train" else 0)
+    """Return the request of a rule for small data, which is capped as in the workflow."""
+    need, (mem_mb, minutes) = NEEDS[rule], largest()
+    wanted = min(need.minutes, minutes), min(need.mem_mb, mem_mb)
+    return Request(rule, partition, *wanted, cpus=2, gpus=gpus if rule == "train" else 0)
 
 
 def _hardware(slow: list[str]) -> Iterator[tuple[str, str]]:
@@ -87,8 +88,7 @@ def _memory_gb() -> tuple[float, float]:
 def _gpu(gpus: int, slow: list[str], faults: list[InputError]) -> Iterator[tuple[str, str]]:
     import torch
 
-    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    cards = _printed(command)
+    cards = printed("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader").splitlines()
     usable = torch.cuda.device_count() if torch.cuda.is_available() else 0
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPUs only"
     yield "GPUs", f"{'; '.join(cards) or 'none'}; torch {torch.__version__}, built for {built}"
@@ -100,14 +100,6 @@ def _gpu(gpus: int, slow: list[str], faults: list[InputError]) -> Iterator[tuple
         faults.append(InputError(f"--gpus {gpus}: must be a whole number >= 0", "for example --gpus 1"))
     elif gpus > usable and not partitions():
         faults.append(InputError(f"--gpus {gpus}: torch can use only {usable} here", f"--gpus {usable}"))
-
-
-def _printed(command: list[str]) -> list[str]:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return done.stdout.splitlines() if done.returncode == 0 else []
 
 
 def _software(faults: list[InputError]) -> Iterator[tuple[str, str]]:

@@ -42,17 +42,28 @@ def test_requests_that_no_partition_satisfies_are_named_with_a_remedy() -> None:
     assert unmet([fits], partitions()) == []
     found = [str(fault) for fault in unmet([other, large, unknown, many, brief, brief], partitions())]
     assert found.pop(0).startswith("SLURM has no partition 'gone' that is up\n  ")
-    assert found[0] == (
+    assert found[0].startswith("train: runtime=2 is too short")
+    assert found[1] == (
         "explain: SLURM's default partition offers no node for 4000 MB, 31 minutes, 2 cores, 1 GPU\n"
         "  choose a partition that does: --default-resources slurm_partition=long"
     )
-    assert found[1].startswith("train: runtime=2 is too short")
     assert found[2].endswith("  --config gpus=6; no node has more")
     assert found[3].startswith(
         "train: partition long,free offers no node for 300000 MB, 240 minutes, 2 cores\n  request"
     )
     assert found[3].endswith("free: 4 cores, 8000 MB, 2 GPUs, no time limit")
     assert len(found) == 4
+
+
+@pytest.mark.usefixtures("sinfo")
+def test_jobs_of_many_experiments_without_a_partition_are_one_fault() -> None:
+    offered = tuple(p for p in partitions() if p.name == "short")
+    groups = [Request("check, dataset", "", 30 + i, 2000 + i, 1, 0, steps=4) for i in range(690)]
+    (fault,) = unmet(groups, offered)
+    start = "check, dataset in one job: SLURM's default partition offers no node for 2689 MB, 719 minutes, 1 core"
+    assert fault.message == start
+    assert fault.remedy.startswith("request less: --set-resources check:runtime=7 dataset:runtime=7; partitions: short")
+    assert unmet(groups[:1], offered) == []
 
 
 def test_jobs_of_a_killed_snakemake_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,5 +92,8 @@ def test_a_machine_is_described(capsys: pytest.CaptureFixture, monkeypatch: pyte
     assert "partition     short (default): 8 cores, 4000 MB, 30 minutes\n" in out
     assert cli.main(["machine"]) == 2
     assert "train: SLURM's default partition offers no node for 4000 MB, 240 minutes" in capsys.readouterr().err
+    (tmp_path / "sinfo").write_text("#!/bin/sh\necho 'short*|up|30:00|4000|8|(null)'\n")
+    partitions.cache_clear()
+    assert cli.main(["machine"]) == 0, "requests never exceed what the largest node and the longest limit offer"
     assert cli.main(["machine", "--gpus", "-1"]) == 2
     assert "--gpus -1: must be" in capsys.readouterr().err

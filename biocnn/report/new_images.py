@@ -237,9 +237,20 @@ def objects(results: Results, gallery: Gallery) -> Section:
     if (results.folder / "apply" / "previews").is_dir():
         return section
     found = results.table("apply/objects.csv", ",")
-    section.blocks.extend(_boxes(results) + (_measured(results, gallery, found) if len(found) else []))
+    section.blocks.extend(_boxes(results) + (_measured(results, gallery, found) if len(found) else _none(results)))
     section.blocks.extend(_processing(results, "apply/images.csv"))
     return section
+
+
+def _none(results: Results) -> list[Block]:
+    """State that there are no objects in the new images, if these were looked for, and show the images."""
+    images_ = results.table("apply/images.csv", ",")
+    if not len(images_) or not (results.folder / "apply" / "objects.csv").is_file():
+        return []
+    nothing = pd.DataFrame(columns=["image", "name"])
+    shown = _numbered(images_, nothing)
+    text = f"No objects were found in {plural(len(shown), 'new image')}."
+    return [Text(text), *overlays(results, shown, nothing, {})]
 
 
 def _measured(results: Results, gallery: Gallery, found: pd.DataFrame) -> list[Block]:

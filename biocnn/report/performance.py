@@ -33,6 +33,9 @@ def _metrics(results: Results) -> Table:
         cell=[f"{number(row.value)}\n{interval(row.low, row.high)}".strip() for row in metrics.itertuples()]
     )
     found = pd.concat([found, _over_runs(results, metrics)], ignore_index=True)
+    several, folds = len(results.runs) > 1, bool(results.dataset and results.dataset.folds > 1)
+    if several:
+        found = found[(found["split"] == results.split) | ~found["run"].isin(results.runs)]
     keys = [key for key in ("split", "run", "over", "output") if found[key].nunique() > 1 or key == "run"]
     names = list(dict.fromkeys(found["metric"]))
     found = found.assign(first=found["split"] != results.split, second=found["run"] != "ensemble")
@@ -41,7 +44,8 @@ def _metrics(results: Results) -> Table:
     for values, part in groups:
         cells = part.drop_duplicates("metric").set_index("metric")["cell"]
         counts = f"{part['n'].iloc[0]:,.0f}" if "n" in part else ""
-        rows.append([*(str(v).replace("_", " ") for v in values), counts, *(cells.get(name, "") for name in names)])
+        named = [str(v).replace("_", " ").replace("ensemble", "all folds" if folds else "ensemble") for v in values]
+        rows.append([*named, counts, *(cells.get(name, "") for name in names)])
     units = results.metrics.get("unit", pd.Series("", results.metrics.index)).fillna("")
     unit = {name: f" ({of})" if of else "" for name, of in zip(results.metrics["metric"], units, strict=True)}
     header = [*(key.capitalize() for key in keys), "n", *(metric_name(name) + unit[name] for name in names)]
@@ -56,10 +60,15 @@ def _metrics(results: Results) -> Table:
     undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
     if len(undefined):
         caption += f" No value, because the split has only one class or no known value: {', '.join(undefined)}."
-    if len(results.runs) > 1:
+    if folds:
+        caption += " All folds: each example is predicted by the networks that were not trained on it."
+    if several:
         caption += f" ±: standard deviation over {len(results.runs)} runs."
-    if metrics["metric"].nunique() < results.metrics["metric"].nunique():
-        caption += " More metrics are in metrics.tsv."
+    more = ["metrics"] * (metrics["metric"].nunique() < results.metrics["metric"].nunique()) + [
+        "splits of runs"
+    ] * several
+    if more:
+        caption += f" More {' and '.join(more)} are in metrics.tsv."
     return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
 
 

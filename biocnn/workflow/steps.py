@@ -62,6 +62,7 @@ def check(
 
 def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> None:
     """Split and measure the examples of RAW, and store them as arrays."""
+    from biocnn.data.decisions import resolve
     from biocnn.data.stored_raw import open_raw
     from biocnn.data.storing import store
 
@@ -75,7 +76,7 @@ def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> 
             if leak.any:
                 what = "removed" if leak.removed else "kept; see split.remove_leaks"
                 log.info("%s: %d of %s match one of %s (%s)", name, leak.any, *reversed(leak.pair), what)
-    for key, decision in facts.decisions.items():
+    for key, decision in resolve(experiment.settings, facts)[1].items():
         value = "as many as needed" if decision.value is None else decision.value
         log.info("%s = %s: %s", key, value, decision.reason)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from tiny import image_facts
 from biocnn.apply.exports.shapes import box_shapes, object_shapes
 from biocnn.apply.overlay import Picture, write_svg, write_thumbnail
 from biocnn.prediction.images import InMemory
-from biocnn.report.blocks import Files, Section, Viewer
+from biocnn.report.blocks import Files, Section, Text, Viewer
 from biocnn.report.blocks import Picture as BlockPicture
 from biocnn.report.figures import Gallery
 from biocnn.report.glossary import Explainer
@@ -183,3 +184,11 @@ def test_pages_without_new_images_have_no_viewer_script(tmp_path) -> None:
     page = {"title": "cells", "verdict": "", "tiles": [], "origin": "", "explain": Explainer(tmp_path), "sections": []}
     text = render("page.html.j2", **page)
     assert not re.search("function viewer|[.]pane", text)
+
+
+def test_new_images_without_objects_are_named(tmp_path: Path) -> None:
+    (tmp_path / "apply").mkdir()
+    (tmp_path / "apply" / "objects.csv").write_text("image,label,area,class\n")
+    (tmp_path / "apply" / "images.csv").write_text("image,path,class,n_objects,notes,skipped\na,a.png,object,0,,\n")
+    section = objects(Results(tmp_path), Gallery(tmp_path / "figures"))
+    assert section.blocks[0] == Text("No objects were found in 1 new image.")

@@ -1,13 +1,14 @@
 """The last lines of a run: what was made and where, or what is wrong or failed and how to fix it."""
 
 import atexit
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -82,33 +83,42 @@ def at_end(text: Callable[[], str], stream: TextIO | None = None) -> None:
 
 
 def headlines(products: dict[str, list[str]], tsv: str, page: str, absolute: bool = False) -> str:
-    """Return headline metrics and what was made, for the end of a run; "" if there is no summary.
+    """Return headline metrics and what was made, for the end of a run; "" if there are no reports.
 
     Parameters
     ----------
     products
-        Files and folders to look at, by experiment.
+        Files and folders to look at, by experiment; first the report.
     tsv, page
         The summary of all experiments: a table, and a page.
     absolute
         Whether to show absolute paths, because Snakemake works in another folder than the one it was started in.
     """
-    if not Path(tsv).exists():
-        return ""
+    metrics: dict[str, list[dict[str, str]]] = {}
     header, *rows = (line.split("\t") for line in _text(tsv).rstrip("\n").split("\n"))
+    for row in rows:
+        metrics.setdefault(row[header.index("experiment")], []).append(dict(zip(header, row, strict=True)))
     lines = []
-    experiments = groupby((dict(zip(header, row, strict=True)) for row in rows), itemgetter("experiment"))
-    for name, metrics in experiments:
-        if name not in products:  # from an earlier run
-            continue
-        first, *more = metrics
-        found = [f"{row['metric']} {float(row['value']):.3f}" for row in (first, *more) if row["headline"] == "True"]
-        if first["comparison"]:
-            found.append(first["comparison"])
-        if first["target_name"]:
-            found.append(f"motif like {first['target_name']} (p = {float(first['p_value']):.0e})")
-        lines += [f"{name}: {', '.join(found)}", *(f"  {_seen(path, absolute)}" for path in products[name])]
-    return "\n".join(["", *lines, f"Reports: {_seen(page, absolute)}"])
+    for name, paths in products.items():
+        if Path(paths[0]).exists():
+            # A report that was named as a target may be newer than the summary.
+            known = name in metrics and os.path.getmtime(paths[0]) <= os.path.getmtime(tsv)
+            found = f"{name}: {_words(metrics[name])}" if known else f"{name}:"
+            lines += [found, *(f"  {_seen(path, absolute)}" for path in paths)]
+    if lines and Path(page).exists():
+        lines.append(f"Reports: {_seen(page, absolute)}")
+    return "\n".join(["", *lines]) if lines else ""
+
+
+def _words(metrics: list[dict[str, str]]) -> str:
+    """Return the headline metrics of an experiment, from its rows in the summary."""
+    first = metrics[0]
+    found = [f"{row['metric']} {float(row['value']):.3f}" for row in metrics if row["headline"] == "True"]
+    if first["comparison"]:
+        found.append(first["comparison"])
+    if first["target_name"]:
+        found.append(f"motif like {first['target_name']} (p = {float(first['p_value']):.0e})")
+    return ", ".join(found)
 
 
 def failures(logs: Iterable[str], absolute: bool = False, started: float = 0.0) -> str:

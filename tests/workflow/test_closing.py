@@ -1,7 +1,9 @@
 """The last lines of a run name what was made, or the cause of a failure and its remedy."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,22 +23,31 @@ Error in rule {rule}:
 """
 
 
-def test_results_are_named_with_their_metrics(tmp_path: Path) -> None:
+def test_results_are_named_with_their_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     table = tmp_path / "summary.tsv"
-    assert headlines({"a": ["a.html"]}, str(table), "index.html") == ""
+    products = {name: [f"{name}.html"] for name in ("b", "a", "none", "gone")}
+    products["b"].append("new")
+    assert headlines(products, str(table), "index.html") == ""
+    for name in ("b", "a", "none"):
+        Path(f"{name}.html").touch()
+    assert headlines(products, str(table), "index.html").splitlines()[-2:] == ["none:", "  none.html"]
+    Path("index.html").touch()
     table.write_text(
         "experiment\tcomparison\ttarget_name\tp_value\tmetric\theadline\tvalue\n"
         "a\tbeats a 6-mer model\tReb1\t1e-7\tauroc\tTrue\t0.9123\na\t\t\t\tece\tFalse\t.1\n"
         "earlier\t\t\t\tauroc\tTrue\t0.5\nb\t\t\t\tdice\tTrue\t0.75\nnone\t\t\t\t\t\t\n"
     )
-    products = {"b": ["results/b/report.html", "results/b/apply"], "a": ["results/a/report.html"]}
     assert headlines(products, str(table), "index.html").splitlines() == [
         "",
-        "a: auroc 0.912, beats a 6-mer model, motif like Reb1 (p = 1e-07)", "  results/a/report.html",
-        "b: dice 0.750", "  results/b/report.html", "  results/b/apply",
+        "b: dice 0.750", "  b.html", "  new",
+        "a: auroc 0.912, beats a 6-mer model, motif like Reb1 (p = 1e-07)", "  a.html",
+        "none: ", "  none.html",
         "Reports: index.html",
     ]  # fmt: skip
-    assert f"\n  {Path.cwd()}/results/a/report.html\n" in headlines(products, str(table), "index.html", absolute=True)
+    assert f"\n  {tmp_path}/a.html\n" in headlines(products, str(table), "index.html", absolute=True)
+    os.utime("a.html", (time.time() + 9,) * 2)
+    assert "\na:\n  a.html\n" in headlines(products, str(table), "index.html"), "newer than the summary"
 
 
 @pytest.mark.parametrize("rule", ["check", "biocnn_check"])  # the latter in a workflow that uses this as a module

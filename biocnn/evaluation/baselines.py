@@ -24,7 +24,7 @@ from biocnn.io.ragged import Ragged
 from biocnn.nn.kmers import kmer_counts
 from biocnn.tasks.vectors import VectorTask
 from biocnn.training.linear import Features, fit_path, predict_linear, spread
-from biocnn.training.words import MOST_LETTERS, log_counts, strands_of, thinned
+from biocnn.training.word_counts import MOST_LETTERS, log_counts, strands_of, thinned
 
 
 def gc_content(codes: np.ndarray, strands: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 from biocnn.data.frame import Frame
 from biocnn.evaluation.baselines import Baselines, fit_baselines
-from biocnn.training.words import thinned
+from biocnn.training.word_counts import thinned
 
 MOST_PIXELS = 500_000_000  # values of the training split; of larger ones, only every n-th image is used
 SAMPLED = 2**16  # pixels per channel, about, from which percentiles are computed

@@ -13,6 +13,7 @@ from biocnn.explain.edits import Unsupported
 from biocnn.models.sequence_network import SequenceNetwork, reverse_strand
 from biocnn.nn.encode import complement, encoded, one_hot, to_tensor
 from biocnn.nn.fuse_batchnorm import fuse_batchnorm
+from biocnn.nn.unravel import unravel
 from biocnn.nn.words import by_part
 
 log = logging.getLogger("biocnn")
@@ -119,7 +120,7 @@ def _some(change: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     example, place = spread // length, spread % length
     new = (codes[example, place].long() + 1) % 4
     chosen = torch.cat([largest, (example * 4 + new) * length + place]).unique()
-    return torch.unravel_index(chosen[mutable.flatten()[chosen]], change.shape)
+    return unravel(chosen[mutable.flatten()[chosen]], change.shape)
 
 
 def _one_by_one(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> Tensor:

@@ -26,7 +26,7 @@ from biocnn.io.meme import read_meme
 from biocnn.prediction.compatibility import same_data
 from biocnn.prediction.model import Model
 from biocnn.training import batches
-from biocnn.training.words import strands_of
+from biocnn.training.word_counts import strands_of
 
 
 def explain_runs(

@@ -17,6 +17,7 @@ from biocnn.nn.blocks import ConvBlock, kaiming, pool
 from biocnn.nn.boxes import area, clip, corners, intersection, nms_by_class
 from biocnn.nn.layers import Conv
 from biocnn.nn.unet_blocks import Up, fit_to_multiple
+from biocnn.nn.unravel import unravel
 
 SPREAD = 0.54  # length of the region that learns an object, as a share of the object's
 PRIOR = 0.1  # initial probability of a centre
@@ -132,7 +133,7 @@ class CentreNet(Detector):
     def _boxes(self, values: Tensor, cell: Tensor, cells: Sequence[int]) -> Tensor:
         """Return the boxes predicted at cells, (M, 2 spatial_dims), from the map's values there, of the same shape."""
         side, offset = values.chunk(2, 1)
-        centre = torch.stack(torch.unravel_index(cell, cells), 1) + 0.5 + offset
+        centre = torch.stack(unravel(cell, cells), 1) + 0.5 + offset
         half = UNIT / 2 * side.clamp(max=LARGEST).exp()
         return self.stride * torch.cat([centre - half, centre + half], 1)
 

@@ -5,6 +5,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from biocnn.io.fasta import UNKNOWN
 
+LENGTHS = range(1, 7)  # of the words of a linear model
 LETTERS = 2**19  # bases whose words are counted at a time, to limit memory
 
 

@@ -11,9 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from biocnn.nn.kmers import word_columns
+from biocnn.nn.kmers import LENGTHS, word_columns
 
-LENGTHS = range(1, 7)  # of the words
 PADDING = 5
 COMMON = 3  # largest length of words that occur many times in a window
 ROWS = 64  # sequences whose changes are computed at a time, to limit memory

@@ -20,7 +20,7 @@ from biocnn.report.headline import ALIKE, SIMILAR, convincing, number, top_motif
 from biocnn.report.likeness import likeness
 from biocnn.report.results import Results
 from biocnn.report.sought import sought
-from biocnn.training.words import strands_of
+from biocnn.training.word_counts import strands_of
 
 _MOTIFS, _MAPS, _ROWS = 6, 5, 3
 

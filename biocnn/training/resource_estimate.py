@@ -19,7 +19,7 @@ from biocnn.training.forward import OwnLoss
 
 DAY = 24 * 3600.0
 TIMED = 20  # steps timed for the estimate
-FORWARD = 1 / 3  # cost of an example in a validation relative to one in a step
+FORWARD = 1 / 2  # cost of an example in a validation relative to one in a step: .3 to .7 measured
 # Messages of libraries that run out of memory; oneDNN's continues with "descriptor" where it lacks an operation.
 SHORT = re.compile(r"can't allocate memory|bad_alloc|ALLOC_FAILED|could not create a primitive$")
 

@@ -5,45 +5,19 @@ from itertools import chain
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from biocnn.config.settings import Settings
-from biocnn.config.strands import RNA
 from biocnn.data.dataset import Dataset
-from biocnn.data.sequence_decisions import decide_sequences
-from biocnn.io.ragged import Ragged
 from biocnn.metrics.weighted import ratio
-from biocnn.nn.kmers import kmer_counts
-from biocnn.nn.words import LENGTHS, Words
-from biocnn.tasks.facts import Facts
+from biocnn.nn.words import Words
 from biocnn.tasks.vectors import VectorTask
 from biocnn.training.linear import fit_path, judge, linear, losses
 from biocnn.training.metadata import Mixed
+from biocnn.training.word_counts import MOST_LETTERS, log_counts, strands_of, thinned
 
-MOST_LETTERS = 12_000_000  # bases of the training split; of larger ones, only every n-th example is used
 SAMPLE, COUNTING = 100, 60_000_000  # sequences that represent all; bytes needed while words are counted
 LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are used
-
-
-def strands_of(settings: Settings, facts: Facts) -> str:
-    """Return whether a k-mer and its reverse complement are merged, as for networks that read both strands of DNA."""
-    turned = any(getattr(section, "name", "") == "reverse_complement" for section in settings.augment)
-    decided = decide_sequences(facts) | decide_sequences(facts, settings)  # the second: if the network has the setting
-    both = decided["strands"].value == "both" or turned
-    return "both" if both and facts.alphabet != RNA else "single"
-
-
-def log_counts(codes: np.ndarray, strands: str) -> csr_matrix:
-    """Return log(1 + count) of all 1- to 6-mers."""
-    counts = kmer_counts(codes, LENGTHS, strands=strands)
-    counts.data = np.log1p(counts.data)
-    return counts
-
-
-def thinned(x: Ragged, rows: np.ndarray, most: int) -> np.ndarray:
-    """Return every n-th of the rows, with at most about ``most`` values of x altogether."""
-    return rows[:: -(-int(x.shapes[rows].prod(axis=1).sum()) // most)]
 
 
 def words_bytes(settings: Settings, dataset: Dataset) -> int:

@@ -19,7 +19,7 @@ from biocnn.io.ragged import Ragged
 from biocnn.metrics import auprc, auroc
 from biocnn.tasks import make_task
 from biocnn.training.linear import PENALTIES, fit, fit_path
-from biocnn.training.words import log_counts, strands_of
+from biocnn.training.word_counts import log_counts, strands_of
 
 MULTILABEL = task_of("multilabel", outputs=["a", "b"])
 REGRESSION = make_task(sequence_facts(task="regression"))

@@ -8,8 +8,8 @@ from torch import Tensor
 from biocnn.io.fasta import encode, reverse_complement
 from biocnn.io.padded import pad
 from biocnn.nn.encode import one_hot
-from biocnn.nn.kmers import kmer_counts, word_columns
-from biocnn.nn.words import LENGTHS, Words
+from biocnn.nn.kmers import LENGTHS, kmer_counts, word_columns
+from biocnn.nn.words import Words
 
 
 def words_of(strands: str = "single", outputs: int = 2, seed: int = 0) -> Words:

@@ -42,8 +42,8 @@ def lines(step: float, epochs: int, steps: int = 1000, validated: int = 0, done:
 def test_the_forecast_includes_validations() -> None:
     assert lines(0.0123, 1, done=0) == ["12.3 ms per step: about 12 seconds left"]
     assert lines(2.0, 2, 600, done=300)[0] == "2 s per step: about 30.0 minutes left"
-    # An example of a validation costs a third: 600 are as many as 20 steps of 10.
-    assert lines(0.5, 10, 100, validated=600, done=0)[0].endswith("about 10.0 minutes left")
+    # An example of a validation costs half: 400 are as many as 20 steps of 10.
+    assert lines(0.5, 10, 100, validated=400, done=0)[0].endswith("about 10.0 minutes left")
     pace = Pace(100, 600, Train(epochs=10, batch_size=10), CPU)
     pace.validation_seconds = 40.0  # measured
     assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 13.5 minutes left")

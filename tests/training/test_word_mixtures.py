@@ -26,7 +26,8 @@ from biocnn.training.checkpoint import build_model, load_model, save_model, with
 from biocnn.training.metadata import Metadata, Mixed
 from biocnn.training.runs import train_run
 from biocnn.training.transfer import transfer_weights
-from biocnn.training.words import COUNTING, choose_share, log_counts, words_bytes
+from biocnn.training.word_counts import log_counts
+from biocnn.training.words import COUNTING, choose_share, words_bytes
 
 OUTPUTS = ("a", "b")
 NETWORK = {"name": "DeepBind", "channels": 4, "kernel_size": 9, "strands": "both"}

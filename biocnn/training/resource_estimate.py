@@ -109,8 +109,10 @@ class Pace:
         if len(self.times) < TIMED:
             return []
         step = statistics.median(self.times)  # because the first steps are slow
-        epoch = step * self.steps + (self.validation_seconds or step * self.validation)
-        return forecast(step, epoch * (self.settings.epochs - done / self.steps), epoch, self.settings, self.device)
+        validation, epochs = self.validation_seconds or step * self.validation, self.settings.epochs
+        # The validation of an epoch whose steps are all done is still to come.
+        left = step * (self.steps * epochs - done) + validation * (epochs - max(0, done - 1) // self.steps)
+        return forecast(step, left, step * self.steps + validation, self.settings, self.device)
 
 
 def forecast(step: float, left: float, epoch: float, settings: Train, device: torch.device) -> list[str]:

@@ -18,6 +18,7 @@ from biocnn.config.settings import Settings, Train
 from biocnn.config.strands import check_strands
 from biocnn.core.errors import InputError
 from biocnn.core.files import atomic
+from biocnn.core.memory import HELD
 from biocnn.core.parallel import ALONE, Processes
 from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
@@ -233,11 +234,12 @@ def announce(
 ) -> None:
     """Log what is about to be trained."""
     weights = sum(p.numel() for p in network.parameters())
+    held = memory * (HELD if device.type == "cpu" else 1) + resident_bytes(device)
     log("examples: " + ", ".join(f"{n:,} {split}" for split, n in counts))
     log(
         f"{weights:,} weights; {device.type}, {plural(section.threads, 'thread')}, "
         + (f"{processes.number} processes, " if processes.number > 1 else "")
-        + f"precision {section.precision}, about {(memory + resident_bytes(device)) / GIB:.1f} GB of memory"
+        + f"precision {section.precision}, about {held / GIB:.1f} GB of memory"
     )
     log(f"{plural(section.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(section.batch_size, 'example')}")
 

@@ -46,7 +46,7 @@ def test_the_forecast_includes_validations() -> None:
     assert lines(0.5, 10, 100, validated=400, done=0)[0].endswith("about 10.0 minutes left")
     pace = Pace(100, 600, Train(epochs=10, batch_size=10), CPU)
     pace.validation_seconds = 40.0  # measured
-    assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 13.5 minutes left")
+    assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 14.2 minutes left")
 
 
 def test_a_day_warns() -> None:

@@ -25,7 +25,7 @@ from biocnn.core.wording import given as as_given
 from biocnn.core.wording import shown
 
 NAMING = {"data": "data", "model": "models"}
-NEEDED = {"scan": ("contigs", "all, or names of contigs"), "variants": ("vcf", "a file")}  # without it, nothing is done
+NEEDED = {"scan": ("contigs", "`all` or names of contigs"), "variants": ("vcf", "a VCF file")}  # else, nothing is done
 KEYS = tuple(Settings.model_fields)
 LEFT_TO_DATA = ("epochs", "batch_size")  # settings of the section train that are decided from the data by default
 

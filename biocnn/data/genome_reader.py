@@ -57,6 +57,10 @@ class GenomeReader:
         check_fields(self, "data")
         if self.signal == {}:
             raise InputError("data.signal: names no file", "for example signal: {atac: atac.bw}; or leave it out")
+        if self.signal_scale != "none" and not self.signal:
+            raise InputError(
+                f"data.signal_scale: {self.signal_scale}, but there is no data.signal", "leave it out, or add signal"
+            )
         for name in self.signal or ():
             if not name.strip() or not name.isprintable() or set(name) & set("=,"):
                 raise InputError(f"data.signal: {name!r} as name of a track", "give a name, for example atac")

@@ -182,7 +182,7 @@ def _sums(raw: Raw) -> np.ndarray:
                 if (low := np.nanmin(values[k], initial=0)) < 0:
                     where = raw.examples["id"].iloc[row]
                     message = f"data.signal_scale: log1p, but {name} has the value {low:g} in {where}"
-                    raise InputError(message, "leave it out, or give tracks without negative values")
+                    raise InputError(message, "leave out data.signal_scale, or give tracks without negative values")
             values = np.log1p(values)
         found.append(((~np.isnan(values)).sum(1), np.nansum(values, 1), np.nansum(values**2, 1)))
     return np.stack(found, axis=1)

@@ -96,7 +96,7 @@ def draw_signal(axes: Axes, values: np.ndarray, names: Sequence[str]) -> None:
         axes.plot(track, drawstyle="steps-mid", color=SERIES[k % len(SERIES)], linewidth=0.8, label=label)
     axes.set_xlim(-0.5, values.shape[1] - 0.5)
     axes.set_xticks([])
-    axes.locator_params(axis="y", nbins=2)
+    axes.locator_params(axis="y", nbins=1)
     axes.spines["bottom"].set_visible(False)
     if names:
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=len(names))

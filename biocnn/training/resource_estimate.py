@@ -128,9 +128,10 @@ def forecast(step: float, left: float, epoch: float, settings: Train, device: to
         )
     elif left > DAY:
         where, gpu = ("CPU", "use a GPU (gpus: 1), ") if device.type == "cpu" else ("GPU", "")
+        limit = "" if minutes else "set train.max_minutes, "
         lines.append(
-            f"warning: this training will take about {duration(left)} on this {where}; {gpu}set train.max_minutes, or "
-            "choose fewer train.epochs or a smaller model; if it is interrupted, it resumes when it is started again"
+            f"warning: this training will take about {duration(left)} on this {where}; {gpu}{limit}or choose fewer "
+            "train.epochs or a smaller model; if it is interrupted, it resumes when it is started again"
         )
     return lines
 

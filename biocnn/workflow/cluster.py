@@ -12,6 +12,8 @@ from biocnn.workflow.attempts import printed
 from biocnn.workflow.closing import refuse
 from biocnn.workflow.resources import RESUMING, SHORTEST
 
+LIMITS = ("minutes", "mem_mb", "cpus", "gpus")
+
 
 class Partition(NamedTuple):
     """Nodes of the same kind in a partition.
@@ -73,7 +75,7 @@ def largest() -> tuple[int, int]:
 def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[InputError]:
     """Return the faults of requests that no partition satisfies; such a job would wait forever or be refused.
 
-    There is one fault for each rule, with the most that its jobs request.
+    There is one fault for each rule and remedy, with the most that its jobs request.
     """
     requests, names = set(requests), dict.fromkeys(p.name for p in offered)
     given = sorted({name for request in requests for name in request.partition.split(",") if name})
@@ -83,17 +85,20 @@ def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[I
     for rule, minutes in sorted(short.items()):
         message = f"{rule}: runtime={minutes} is too short: the last minute is for saving the state"
         faults.append(InputError(message, f"use at least --set-resources {rule}:runtime={SHORTEST}"))
-    most: dict[tuple[str, str], Request] = {}
+    most: dict[tuple[str, str, str], Request] = {}
     for request in requests:
         wanted = request.partition.split(",") if request.partition else [p.name for p in offered if p.default]
         named = [p for p in offered if p.name in wanted or not wanted]
         if named and not any(_fits(request, p) for p in named):
-            key = request.rule, request.partition
-            most[key] = Request(*key, *map(max, request[2:], most.get(key, request)[2:]))
-    for request in sorted(most.values()):
+            other = next((p.name for p in offered if _fits(request, p)), "")
+            key = request.rule, request.partition, other
+            most[key] = Request(*key[:2], *map(max, request[2:], most.get(key, request)[2:]))
+    for (_, _, other), request in sorted(most.items()):
         rule = request.rule + " in one job" * (request.steps > 1)
         where = f"partition {request.partition}" if request.partition else "SLURM's default partition"
-        faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", _remedy(request, offered)))
+        remedy = f"choose a partition that does: --default-resources slurm_partition={other}"
+        remedy = remedy if other else _less(request, offered)
+        faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", remedy))
     return faults
 
 
@@ -132,7 +137,7 @@ def _requests(workflow: Any) -> Iterable[Request]:
 
 
 def _fits(request: Request, partition: Partition) -> bool:
-    return all(getattr(request, key) <= getattr(partition, key) for key in ("minutes", "mem_mb", "cpus", "gpus"))
+    return all(getattr(request, key) <= getattr(partition, key) for key in LIMITS)
 
 
 def _words(request: Request) -> str:
@@ -140,20 +145,20 @@ def _words(request: Request) -> str:
     return f"node for {request.mem_mb} MB, {plural(request.minutes, 'minute')}, {plural(request.cpus, 'core')}{gpus}"
 
 
-def _remedy(request: Request, offered: tuple[Partition, ...]) -> str:
-    other = next((p.name for p in offered if _fits(request, p)), "")
-    if other:
-        return f"choose a partition that does: --default-resources slurm_partition={other}"
-    most = max(p.gpus for p in offered)
-    if request.gpus > most:
-        return f"--config gpus={most}; no node has more"
+def _less(request: Request, offered: tuple[Partition, ...]) -> str:
+    """Return what to request less, so that the partition which fewest of its limits exclude would take the job."""
     shown = "; ".join(dict.fromkeys(f"{p.name}: {describe(p)}" for p in offered))
-    mem_mb, minutes = max(p.mem_mb for p in offered), max(p.minutes for p in offered)
-    less = {"mem_mb": mem_mb} if request.mem_mb > mem_mb else {}
-    less |= {"runtime": minutes // request.steps} if request.minutes > minutes else {}
-    given = [f"{rule}:{key}={value}" for rule in request.rule.split(", ") for key, value in less.items()]
-    given = given or [f"{request.rule}:mem_mb=...", f"{request.rule}:runtime=..."]
-    return f"request less: --set-resources {' '.join(given)}; partitions: {shown}"
+    near = min(offered, key=lambda p: (sum(getattr(request, key) > getattr(p, key) for key in LIMITS), -p.mem_mb))
+    minutes, rules = near.minutes // request.steps, request.rule.split(", ")
+    if request.minutes > near.minutes and minutes < SHORTEST:
+        return f"run fewer steps in one job (--groups, --group-components); partitions: {shown}"
+    resources = {"mem_mb": near.mem_mb} if request.mem_mb > near.mem_mb else {}
+    resources |= {"runtime": minutes} if request.minutes > near.minutes else {}
+    words = [f"--config gpus={near.gpus}"] * (request.gpus > near.gpus)
+    words += ["--set-resources"] * bool(resources)
+    words += [f"{rule}:{key}={value}" for rule in rules for key, value in resources.items()]
+    words += ["--set-threads", *(f"{rule}={near.cpus}" for rule in rules)] * (request.cpus > near.cpus)
+    return f"request less: {' '.join(words)}; partitions: {shown}"
 
 
 def describe(partition: Partition) -> str:

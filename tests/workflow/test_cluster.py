@@ -47,7 +47,7 @@ def test_requests_that_no_partition_satisfies_are_named_with_a_remedy() -> None:
         "explain: SLURM's default partition offers no node for 4000 MB, 31 minutes, 2 cores, 1 GPU\n"
         "  choose a partition that does: --default-resources slurm_partition=long"
     )
-    assert found[2].endswith("  --config gpus=6; no node has more")
+    assert "\n  request less: --config gpus=6; partitions: short" in found[2]
     assert found[3].startswith(
         "train: partition long,free offers no node for 300000 MB, 240 minutes, 2 cores\n  request"
     )
@@ -64,6 +64,18 @@ def test_jobs_of_many_experiments_without_a_partition_are_one_fault() -> None:
     assert fault.message == start
     assert fault.remedy.startswith("request less: --set-resources check:runtime=7 dataset:runtime=7; partitions: short")
     assert unmet(groups[:1], offered) == []
+    fault = unmet([groups[0]._replace(minutes=40, mem_mb=5000, cpus=9)], offered)[0]
+    less = "check:mem_mb=4000 check:runtime=7 dataset:mem_mb=4000 dataset:runtime=7 --set-threads check=8 dataset=8"
+    assert fault.remedy.startswith(f"request less: --set-resources {less}; partitions")
+    assert unmet([groups[0]._replace(minutes=40, steps=20)], offered)[0].remedy.startswith("run fewer steps in one job")
+
+
+@pytest.mark.usefixtures("sinfo")
+def test_jobs_of_a_rule_that_different_partitions_take_are_not_merged() -> None:
+    offered = tuple(p._replace(cpus=64) for p in partitions())
+    jobs = [Request("train", "short", 60, 1000, 8, 0), Request("train", "short", 60 * 24 * 8, 1000, 8, 0)]
+    jobs.append(jobs[0]._replace(mem_mb=64000))
+    assert [fault.remedy.rpartition("=")[2] for fault in unmet(jobs, offered)] == ["free", "long"]
 
 
 def test_jobs_of_a_killed_snakemake_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from biocnn.workflow.start.questions import Questions
 from biocnn.workflow.start.text import comment, yaml_of
 
 RNG = np.random.default_rng(1)
+TIME_OF = estimate.time_of
 
 
 @pytest.fixture(autouse=True)
@@ -173,6 +175,8 @@ def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples() -> Non
     sample = estimate._sample(settings, sequences(120), Path("sample"))
     assert sample.work(longer) == 2 * sample.work(settings) > 3 * 16
     assert sample.rate(settings) > 0
+    time = TIME_OF(settings, sequences(120))
+    assert re.fullmatch(r"about \d+ (to \d+ )?minutes? on this machine .* nothing else runs", time)
     with pytest.raises(InputError, match="split"):
         estimate.seconds(settings, sequences(4))
 

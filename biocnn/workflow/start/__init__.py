@@ -78,7 +78,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
     time, predicted = time_of(draft.settings, draft.raw), _predicted(draft.raw.facts)
     time = time and f", {time}"
-    quick = "For a first look in less time, add the line  train: {epochs: 6}" if "hour" in time else ""
+    quick = "For a first look in less time, add the line  train: {epochs: 6}; or use a GPU" if "hour" in time else ""
     head = [f"Predicts {predicted}. To run it in this folder{time}:", f"  {command}", *filter(None, [quick]), ""]
     head += [
         "Settings that follow from the data, such as the network, are left out; docs/settings.md lists all settings."

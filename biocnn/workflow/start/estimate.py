@@ -23,7 +23,7 @@ from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.calibrate import trial_plan
 from biocnn.training.forward import default_device
-from biocnn.training.resource_estimate import DAY, FORWARD
+from biocnn.training.resource_estimate import FORWARD
 from biocnn.training.runs import train_run
 
 log = logging.getLogger("biocnn")
@@ -141,5 +141,4 @@ def time_of(settings: Settings, raw: Raw) -> str:
     first, last = (max(1, int(round(value / size, -1 if value > 100 * size else None))) for value in (low, high))
     span = f"{first} to " * (first < last) + plural(last, unit)
     cores = plural(os.cpu_count() or 1, "core")
-    long = "; use a GPU, or fewer train.epochs" * (low > DAY)
-    return f"about {span} on this machine ({cores}) if nothing else runs{long}"
+    return f"about {span} on this machine ({cores}) if nothing else runs"

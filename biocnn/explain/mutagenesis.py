@@ -1,7 +1,7 @@
 """Saturation mutagenesis: the change of the logit for every single-base substitution."""
 
 import logging
-from functools import cache
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from biocnn.nn.unravel import unravel
 from biocnn.nn.words import by_part
 
 log = logging.getLogger("biocnn")
+_NOTED: WeakSet[nn.Module] = WeakSet()  # networks whose slow way was logged, as they explain many batches
 
 CHECKED = 8  # number of mutants with the largest changes, and of evenly spread ones, verified with the full network
 CLOSE = 1e-5  # tolerance relative to the terms summed in a logit; observed are up to 2e-7
@@ -65,12 +66,6 @@ def saturation_mutagenesis(
         )
 
 
-@cache
-def _note(reason: str) -> None:
-    """Log once, of many batches, why mutants run through the full network."""
-    log.info("mutants run through the full network: edits cannot be propagated through %s", reason)
-
-
 def _followed(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> Tensor:
     """Use the fast method if it is supported and verified, else the full network."""
     if signal.shape[1]:
@@ -79,7 +74,9 @@ def _followed(model: nn.Module, codes: Tensor, signal: Tensor, output: int) -> T
         edited = EditedNetwork(fuse_batchnorm(model), output)
         change = _change(edited, model, codes)
     except Unsupported as reason:
-        _note(str(reason))
+        if model not in _NOTED:
+            log.info("mutants run through the full network: edits cannot be propagated through %s", reason)
+            _NOTED.add(model)
         return _one_by_one(model, codes, signal, output)
     example, new, place = _some(change, codes)
     wrong = change[example, new, place] - _mutants(model, codes, signal, output, example, new, place)

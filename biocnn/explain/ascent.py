@@ -7,7 +7,9 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-LR, BETAS, EPS = 0.05, (0.9, 0.999), 1e-8  # of Adam
+from biocnn.training.optimizer import AdamW
+
+LR = 0.05
 ROUGHNESS = 3.0  # weight of the total variation, in standard deviations of the unit
 
 
@@ -89,7 +91,7 @@ def excite(
     weight = (sqrt(frequency.numel()) / frequency.clamp(min=1 / max(size)))[..., None].to(device)
     noise = [_noise(seed + i, (channels, *frequency.shape, 2)) for i in range(number)]
     waves = (0.01 * torch.stack(noise)).to(device).requires_grad_(True)
-    mean, square = torch.zeros_like(waves), torch.zeros_like(waves)  # of gradients
+    optimizer = AdamW([{"params": [waves], "lr": LR, "weight_decay": 0.0}], l1=0.0)
     shifts = torch.Generator().manual_seed(seed)
     span = (colours.high - colours.low).view(-1, *[1] * len(size))
 
@@ -98,18 +100,13 @@ def excite(
 
     with torch.enable_grad():
         start = painted().detach()
-        for step in range(1, steps + 1):
+        for _ in range(steps):
             x = painted()
             rough = sum((x.diff(dim=axis) / span).abs().flatten(1).mean(1) for axis in axes)
             moved = torch.randint(-shift, shift + 1, (len(size),), generator=shifts).tolist()
             loss = ROUGHNESS * rough - values(x.roll(moved, axes)) / scale
-            (gradient,) = torch.autograd.grad(loss.sum(), waves)
-            # Adam, as torch.optim.Adam, which loads a compiler (2 seconds).
-            mean.lerp_(gradient, 1 - BETAS[0])
-            square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-            size_of_gradient = (square.sqrt() / (1 - BETAS[1] ** step) ** 0.5).add_(EPS)
-            with torch.no_grad():
-                waves.addcdiv_(mean, size_of_gradient, value=-LR / (1 - BETAS[0] ** step))
+            (waves.grad,) = torch.autograd.grad(loss.sum(), waves)
+            optimizer.step()
     with torch.no_grad():
         found = painted()
         return found, values(found) - values(start)

@@ -85,10 +85,10 @@ def _logos(results: Results, stored: dict[str, np.ndarray], titles: list[str], r
 
 def _beside(results: Results) -> str:
     """Describe the lines above the letters, if the network receives a signal."""
+    if not results.facts.signal:
+        return ""
     scale = " as log(1 + value)," * (results.facts.signal_scale == "log1p")
-    return f" Lines: the tracks beside the bases,{scale} in standard deviations from their mean." * bool(
-        results.facts.signal
-    )
+    return f" Lines: the tracks beside the bases,{scale} in standard deviations from their mean."
 
 
 def _deviation(results: Results, settings: Settings, stored: dict[str, np.ndarray]) -> str:

@@ -158,10 +158,10 @@ def logos(
     for axes, title in zip(tops, titles, strict=True):
         axes.set_title(title, fontsize=7)
     shown = [values[:, first:last] for values, (first, last) in zip(signal, spans, strict=False)]
+    low, high = min([0.0, *(one.min() for one in shown)]), max([0.0, *(one.max() for one in shown)])
     for axes, values in zip(tops, shown, strict=False):
         draw_signal(axes, values, names if axes is tops[0] else ())
         axes.set_ylabel("sd", fontsize=6)
-        low, high = min(0.0, *(one.min() for one in shown)), max(0.0, *(one.max() for one in shown))
         axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     for axes, found, (first, last) in zip(panels, sites, spans, strict=False):
         name_sites(axes, found, first, last)

@@ -64,9 +64,8 @@ def _metrics(results: Results) -> Table:
         caption += " All folds: each example is predicted by the networks that were not trained on it."
     if several:
         caption += f" ±: standard deviation over {len(results.runs)} runs."
-    more = ["metrics"] * (metrics["metric"].nunique() < results.metrics["metric"].nunique()) + [
-        "splits of runs"
-    ] * several
+    more = ["metrics"] * (metrics["metric"].nunique() < results.metrics["metric"].nunique())
+    more += ["splits of runs"] * several
     if more:
         caption += f" More {' and '.join(more)} are in metrics.tsv."
     return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")

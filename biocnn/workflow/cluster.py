@@ -96,8 +96,8 @@ def unmet(requests: Iterable[Request], offered: tuple[Partition, ...]) -> list[I
     for (_, _, other), request in sorted(most.items()):
         rule = request.rule + " in one job" * (request.steps > 1)
         where = f"partition {request.partition}" if request.partition else "SLURM's default partition"
-        remedy = f"choose a partition that does: --default-resources slurm_partition={other}"
-        remedy = remedy if other else _less(request, offered)
+        choose = f"choose a partition that does: --default-resources slurm_partition={other}"
+        remedy = choose if other else _less(request, offered)
         faults.append(InputError(f"{rule}: {where} offers no {_words(request)}", remedy))
     return faults
 
@@ -129,11 +129,8 @@ def _requests(workflow: Any) -> Iterable[Request]:
         asked, steps = job.resources, list(job.jobs) if job.is_group() else [job]
         numbers = (asked.get(key) for key in ("runtime", "mem_mb", "_cores", "gpu"))
         minutes, mem_mb, cpus, gpus = (number if isinstance(number, int) else 0 for number in numbers)
-        rules, partition = (
-            ", ".join(sorted({step.rule.name for step in steps})),
-            str(asked.get("slurm_partition") or ""),
-        )
-        yield Request(rules, partition, minutes, mem_mb, cpus, gpus, len(steps))
+        rules, partition = {step.rule.name for step in steps}, str(asked.get("slurm_partition") or "")
+        yield Request(", ".join(sorted(rules)), partition, minutes, mem_mb, cpus, gpus, len(steps))
 
 
 def _fits(request: Request, partition: Partition) -> bool:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ import numpy as np
 import pyBigWig
 import pytest
 from PIL import Image
-from tiny import experiment, sequences
 
 from biocnn.config.experiment_file import read_yaml
-from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.workflow import cli
 from biocnn.workflow.rules import open_workflow
@@ -23,7 +20,6 @@ from biocnn.workflow.start.questions import Questions
 from biocnn.workflow.start.text import comment, yaml_of
 
 RNG = np.random.default_rng(1)
-TIME_OF = estimate.time_of
 
 
 @pytest.fixture(autouse=True)
@@ -167,18 +163,6 @@ def test_a_genome_without_room_between_peaks(capsys: pytest.CaptureFixture) -> N
     Path("p.bed").write_text("".join(f"chr1\t{at}\t{at + 60}\n" for at in range(300, 2700, 60)))
     assert cli.main(["start", "--yes"]) == 2
     assert "overlapping windows of 101 bp form 1 group," in capsys.readouterr().err
-
-
-def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples() -> None:
-    settings = experiment("DeepBind", train=Train(epochs=3, batch_size=16, threads=1))
-    longer = experiment("DeepBind", train=Train(epochs=6, batch_size=16, threads=1))
-    sample = estimate._sample(settings, sequences(120), Path("sample"))
-    assert sample.work(longer) == 2 * sample.work(settings) > 3 * 16
-    assert sample.rate(settings) > 0
-    time = TIME_OF(settings, sequences(120))
-    assert re.fullmatch(r"about \d+ (to \d+ )?minutes? on this machine .* nothing else runs", time)
-    with pytest.raises(InputError, match="split"):
-        estimate.seconds(settings, sequences(4))
 
 
 def test_the_command_can_be_pasted(capsys: pytest.CaptureFixture) -> None:

@@ -1,0 +1,23 @@
+"""`biocnn start` estimates the time of a run from short trainings."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tiny import experiment, sequences
+
+from biocnn.config.settings import Train
+from biocnn.core.errors import InputError
+from biocnn.workflow.start import estimate
+
+
+def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples(tmp_path: Path) -> None:
+    settings = experiment("DeepBind", train=Train(epochs=3, batch_size=16, threads=1))
+    longer = experiment("DeepBind", train=Train(epochs=6, batch_size=16, threads=1))
+    sample = estimate._sample(settings, sequences(120), tmp_path / "sample")
+    assert sample.work(longer) == 2 * sample.work(settings) > 3 * 16
+    assert sample.rate(settings) > 0
+    time = estimate.time_of(settings, sequences(120))
+    assert re.fullmatch(r"about \d+ (to \d+ )?minutes? on this machine .* nothing else runs", time)
+    with pytest.raises(InputError, match="split"):
+        estimate.seconds(settings, sequences(4))

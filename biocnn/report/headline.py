@@ -260,6 +260,14 @@ def caution(results: Results) -> str:
     return f"The network {verb} {BASELINES.get(worst['baseline'], worst['baseline'])}{behind}: {numbers}."
 
 
+def nothing_found(results: Results) -> str:
+    """Return a sentence if the reported split has objects or boxes, and none was found there; else nothing."""
+    table = results.table("matches.tsv")
+    if not len(table) or {*table.loc[table["split"] == results.split, "kind"]} != {"missed"}:
+        return ""
+    return f"The network found no object in the {'test' if results.split == 'test' else 'validation'} images."
+
+
 def compared(results: Results) -> pd.DataFrame:
     """Return the rows of audit.tsv of the reported split and the main metrics, with the columns gain and gain_low."""
     table = results.audit
@@ -367,7 +375,7 @@ def verdict(results: Results) -> str:
     if motif:
         found = f"best motif matches {motif['target_name']}, p\u00a0=\u00a0{probability(motif['p_value'])}"
         sentence = f"{sentence}; {found}" if sentence else found.capitalize()
-    cautions = caution(results), hardest(results, FALL)
+    cautions = nothing_found(results) or caution(results), hardest(results, FALL)
     better = "" if cautions[0] or results.parts else comparison(results)
     claim = f"The network {better}." if better else ""
     return " ".join(filter(None, [*cautions, f"{sentence}." if sentence else "", claim, scarce(results)]))

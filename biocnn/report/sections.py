@@ -178,7 +178,7 @@ def reproduce(results: Results, settings: Settings) -> Section:
     """Show commands, settings, versions, hashes and files."""
     section = Section("reproduce", "Reproduce")
     versions = results.versions
-    command = results.frozen.command if results.frozen else "snakemake --cores all --config 'experiments=[FILE.yaml]'"
+    command = results.frozen.command if results.frozen else "biocnn run FILE.yaml --cores all"
     models = [(run, path) for run in results.runs if (path := results.model(run))]
     name = results.network(settings).name
     section.blocks.append(Code("Commands", "\n".join([command, *_python(results, name, models)])))

@@ -1,6 +1,7 @@
 """The experiments of one invocation of the workflow: read when it begins, and frozen for its jobs."""
 
 import hashlib
+import os
 import re
 import shlex
 from dataclasses import replace
@@ -13,6 +14,7 @@ from biocnn.config.sheet import SHEETS, read_sheet
 from biocnn.core.errors import Collector, InputError, nearest
 from biocnn.core.files import read_json, write_json
 from biocnn.workflow.contents import Contents
+from biocnn.workflow.launch import OPTIONS
 from biocnn.workflow.naming import check_name, flow
 
 RESULTS = Path("results")
@@ -104,6 +106,9 @@ class Invocation:
 
     def _command(self, given: str, base: Path, *targets: str) -> str:
         """Return the command that runs one experiment as this invocation does; ``targets`` are files to make."""
+        if OPTIONS in os.environ:
+            words = ["biocnn", "run", given, *shlex.split(os.environ[OPTIONS])]
+            return shlex.join([*words, *["--"] * (bool(targets) and "--" not in words), *targets])
         values = {"experiments": [given], "data_root": self.data_root, "gpus": self.gpus}
         usual = {"data_root": ".", "gpus": 0}
         words = [f"{key}={flow(value)}" for key, value in values.items() if value != usual.get(key)]

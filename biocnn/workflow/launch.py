@@ -1,6 +1,7 @@
 """Find the workflow that belongs to this package, and start Snakemake with it."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ OURS = {
     "--snakefile": "`snakemake --snakefile ...` runs other workflows",
     "-s": "`snakemake --snakefile ...` runs other workflows",
 }  # options of Snakemake that `biocnn run` sets
+OPTIONS = "BIOCNN_RUN"  # environment variable: options of `biocnn run`, for the command in the report
 # With these options, only Snakemake's reports on rules name the jobs that failed.
 ELSEWHERE = ("--executor", "-e", "--profile", "--workflow-profile")
 
@@ -32,8 +34,10 @@ def run(
     or --workflow-profile DIR for a cluster; those that are not options of Snakemake, after --.
     """
     command = snakemake_command(experiments, cores, data_root, gpus, verbose, more)
+    named = {"--cores": cores, "--data-root": data_root, "--gpus": gpus}
+    words = [word for name, value in named.items() if value is not None for word in (name, str(value))]
     sys.stdout.flush()
-    os.execve(command[0], command, environment())
+    os.execve(command[0], command, environment() | {OPTIONS: shlex.join([*words, *(["--", *more] if more else [])])})
 
 
 def environment() -> dict[str, str]:

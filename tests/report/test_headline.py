@@ -102,6 +102,13 @@ def test_errors_of_a_part_replace_its_correlations_alone(monkeypatch):
     assert found["metric"].tolist() == ["auroc of bound", "mae of size"]
 
 
+def test_objects_of_which_none_was_found_are_the_first_sentence(tmp_path):
+    rows = [("a", "test", "objects", "average_precision_iou_0.5", "pooled", 0.0, "", "", 9)]
+    results = write_metrics(tmp_path / "cells", rows, spatial_dims=2, task="instances")
+    (results.folder / "matches.tsv").write_text("run\tsplit\tkind\na\tval\tmatched\na\ttest\tmissed\n")
+    assert verdict(results) == "The network found no object in the test images. Test AP at IoU .5 = .000 pooled."
+
+
 def test_without_results_there_is_no_sentence(tmp_path):
     assert verdict(Results(tmp_path)) == ""
 

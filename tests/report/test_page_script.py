@@ -53,6 +53,8 @@ const colour = (element, property) => getComputedStyle(element)[property];
 found.dark = [colour(document.body, "backgroundColor"), colour(document.body, "color"),
   colour(document.querySelector(".sheet svg path[style*='--ink'], .sheet svg g[style*='--ink']"), "fill")];
 found.wide = document.documentElement.scrollWidth > innerWidth;
+for (const rule of document.styleSheets[0].cssRules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
+found.head = colour(name.querySelector("button"), "display");
 """
 
 
@@ -133,6 +135,7 @@ def test_print_unfolds_everything_and_folds_it_again(found):
     assert not all(before)
     assert all(printed)
     assert after == before
+    assert found["head"] == "contents", "further pages repeat the heads of tables, but not the text of boxes"
 
 
 def test_pages_and_figures_are_dark_on_dark_screens(found):

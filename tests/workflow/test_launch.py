@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from biocnn.config.experiment import read_frozen
 from biocnn.core.errors import InputError
 from biocnn.workflow.launch import snakefile, snakemake_command
 from tests import forked_steps, stand_in
@@ -74,7 +75,7 @@ def test_a_run_in_ones_own_folder_ends_with_the_cause_of_its_failure(project: Pa
     done = subprocess.run(call, cwd=project, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-3:] == CAUSE
-    assert (project / "results/mine/experiment.json").exists()
+    assert read_frozen(project / "results/mine/experiment.json").command == "biocnn run mine.yaml --cores 1"
     assert "reason:" not in done.stderr
 
 

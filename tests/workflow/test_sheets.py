@@ -9,6 +9,7 @@ import yaml
 
 from biocnn.core.errors import InputError
 from biocnn.workflow import contents
+from biocnn.workflow.launch import OPTIONS
 from biocnn.workflow.rules import Workflow
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def of(name: str) -> SimpleNamespace:
     return SimpleNamespace(experiment=name)
 
 
-def test_rows_are_experiments_like_files(folder: Path) -> None:
+def test_rows_are_experiments_like_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Workflow(GIVEN, ROOT)
     assert found.names == ["one", "two", "cells"]
     assert len(found.runs(of("two"))) == 9
@@ -46,6 +47,8 @@ def test_rows_are_experiments_like_files(folder: Path) -> None:
     start, _, end = found.experiments["two"].command.partition(" --cores")
     assert start.startswith("snakemake results/two/report.html"), "the command makes this experiment only"
     assert "sheet.tsv" in end
+    monkeypatch.setenv(OPTIONS, "--cores 2")
+    assert Workflow(GIVEN, ROOT).experiments["two"].command == "biocnn run sheet.tsv --cores 2 -- results/two/report.html"
 
 
 def test_a_file_that_rows_share_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

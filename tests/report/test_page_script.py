@@ -53,7 +53,8 @@ const colour = (element, property) => getComputedStyle(element)[property];
 found.dark = [colour(document.body, "backgroundColor"), colour(document.body, "color"),
   colour(document.querySelector(".sheet svg path[style*='--ink'], .sheet svg g[style*='--ink']"), "fill")];
 found.wide = document.documentElement.scrollWidth > innerWidth;
-for (const rule of document.styleSheets[0].cssRules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
+const rules = [...document.styleSheets[0].cssRules];
+for (const rule of rules) if (rule.media?.mediaText === "print") rule.media.mediaText = "all";
 found.head = colour(name.querySelector("button"), "display");
 """
 

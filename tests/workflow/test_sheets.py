@@ -48,7 +48,8 @@ def test_rows_are_experiments_like_files(folder: Path, monkeypatch: pytest.Monke
     assert start.startswith("snakemake results/two/report.html"), "the command makes this experiment only"
     assert "sheet.tsv" in end
     monkeypatch.setenv(OPTIONS, "--cores 2")
-    assert Workflow(GIVEN, ROOT).experiments["two"].command == "biocnn run sheet.tsv --cores 2 -- results/two/report.html"
+    found = Workflow(GIVEN, ROOT).experiments["two"]
+    assert found.command == "biocnn run sheet.tsv --cores 2 -- results/two/report.html"
 
 
 def test_a_file_that_rows_share_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from benchmarks.data import ROOT
 WORK, PAGE = ROOT / "benchmarks" / "data" / "images", ROOT / "docs" / "results_images.md"
 RESULTS = ROOT / "benchmarks" / "results" / "images.json"
 BEGIN, END = "<!-- made by python -m benchmarks.images -->", "<!-- end -->"
-# Per experiment: name of the set, and title and published results of each metric (see the page for the sources).
+# Per experiment: name of the set, and title and published results of each metric (see the page for the sources), or of
+# one of an output, as output/metric.
 SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "dsb2018": (
         "DSB2018, nuclei",
@@ -88,7 +89,27 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "blood cells, 8 classes, 480 photographs",
         {"accuracy": ("accuracy", ""), "auroc": ("AUROC", "")},
     ),
-    "blood_bags": (  # whose table benchmarks/blood_bags.py draws first
+    "wbc_nucleus": (
+        "white blood cells, share of the nucleus",
+        {"mae": ("MAE", ""), "pearson": ("Pearson r", ""), "coverage90": ("coverage of 90% intervals", "")},
+    ),
+    "wbc_shape": (
+        "white blood cells, shape of the nucleus in four grades",
+        {"quadratic_kappa": ("quadratic kappa", ""), "grade_mae": ("error in grades", "")},
+    ),
+    "wbc_several": (
+        "white blood cells, three outputs of one network",
+        {
+            "accuracy": ("accuracy of the kind", ""),
+            "nucleus_share/mae": ("MAE of the share of the nucleus", ""),
+            "cell_area/mae": ("MAE of the area of the cell, pixels", ""),
+        },
+    ),
+    "wbc_cut": (
+        "white blood cells cut out, with their diameter: area of the nucleus",
+        {"mae": ("MAE, pixels", ""), "pearson": ("Pearson r", "")},
+    ),
+    "blood_bags": (
         "bags of blood cells: is there a basophil?",
         {"auroc": ("AUROC", ""), "accuracy": ("accuracy", "")},
     ),
@@ -124,6 +145,8 @@ BASELINES = ("intensities", "thumbnail")
 FLOORS = ("constant", "brightness", "intensities", "thumbnail")
 COUNTS = ("set", "metric", "published", *FLOORS, "biocnn, one network", "all networks (95%)")
 CLASSES = ("set", "metric", "published", *BASELINES, "biocnn, one network", "all networks (95%)")
+COVARIED = ("constant", "covariates", "intensities + covariates", "thumbnail + covariates")
+JOINED = ("set", "metric", *COVARIED, "biocnn, one network", "all networks (95%)")
 COST = (
     "set",
     "networks",
@@ -133,7 +156,7 @@ COST = (
     "prediction of the test split",
 )
 
-HEADS = (HEAD, COUNTS, CLASSES, BAGS, RESTORED, FINER, COST)
+HEADS: tuple[tuple[str, ...], ...] = (HEAD, COUNTS, JOINED, CLASSES, BAGS, RESTORED, FINER, COST)
 
 
 def main() -> None:
@@ -148,21 +171,25 @@ def read(results: Path, name: str) -> dict[str, Any]:
     folder = results / name
     metrics = pd.read_csv(folder / "metrics.tsv", sep="\t")
     test = metrics[(metrics["split"] == "test") & metrics["over"].isin(["per_image", "all"])]
-    test = test[test["output"] == "all"] if "all" in set(test["output"]) else test  # of classes: all together
+    together = test[test["output"] == "all"] if "all" in set(test["output"]) else test  # of classes: all together
     audit = pd.read_csv(folder / "audit.tsv", sep="\t")
-    simple = audit[audit["split"] == "test"].set_index(["metric", "baseline"])["value"]
+    audit = audit[audit["split"] == "test"]
     rows = []
-    for metric in SETS[name][1]:
-        for output, found in test[test["metric"] == metric].groupby("output", sort=False):
+    for key in SETS[name][1]:
+        wanted, _, metric = key.rpartition("/")
+        rival = audit[audit["output"] == wanted] if wanted else audit
+        simple = rival[rival["metric"] == metric].set_index("baseline")["value"].to_dict()
+        of_outputs = test[test["output"] == wanted] if wanted else together
+        for output, found in of_outputs[of_outputs["metric"] == metric].groupby("output", sort=False):
             single = found.loc[found["run"] != "ensemble", "value"]
-            together = found[found["run"] == "ensemble"] if found["run"].nunique() > 1 else found
+            ensemble = found[found["run"] == "ensemble"] if found["run"].nunique() > 1 else found
             rows.append(
                 {
-                    "metric": metric,
+                    "metric": key,
                     "output": output,
                     "one": [float(single.mean()), float(single.std(ddof=0))],
-                    "together": together[["value", "low", "high"]].iloc[0].tolist(),
-                    "simple": simple[metric].to_dict() if metric in simple.index else {},
+                    "together": ensemble[["value", "low", "high"]].iloc[0].tolist(),
+                    "simple": simple,
                 }
             )
     return {"rows": rows, "runs": sorted(set(metrics["run"]) - {"ensemble"}), **_cost(folder)}
@@ -186,24 +213,25 @@ def _cost(folder: Path) -> dict[str, Any]:
 
 def write_page(result: dict[str, Any]) -> None:
     """Replace the text between the markers of the page."""
-    lines, counts, classes, bags, restored, finer, costs = ([head] for head in HEADS)
-    tables = {FLOORS: counts, BASELINES: classes, OF_BAGS: bags, FILTERS: restored, INTERPOLATIONS: finer}
+    lines, *others, costs = empty = [[head] for head in HEADS]
+    tables = dict(zip((FLOORS, COVARIED, BASELINES, OF_BAGS, FILTERS, INTERPOLATIONS), others, strict=True))
     for name, found in result.items():
         title, metrics = SETS[name]
-        for i, row in enumerate(found["rows"]):
+        for row in found["rows"]:
             shown, published = metrics[row["metric"]]
             mean, spread = row["one"]
             single = f"{mean:.3f} ± {spread:.3f}" if len(found["runs"]) > 1 else f"{mean:.3f}"
             interval = "{:.3f} ({:.3f}-{:.3f})".format(*row["together"])
-            first = title if i == 0 else ""
-            if simple := row.get("simple"):
-                columns = max(tables, key=lambda names: (len(simple.keys() & set(names)), -len(names)))
-                source = [] if columns in (INTERPOLATIONS, OF_BAGS) else [published]
-                tables[columns].append(
-                    (first, shown, *source, *(_known(simple.get(name)) for name in columns), single, interval)
-                )
+            simple = row.get("simple", {})
+            columns = _columns(simple or found["rows"][0].get("simple", {}), list(tables))
+            table = tables[columns] if columns else lines
+            first = "" if title in {line[0] for line in table} else title
+            if columns:
+                source = [] if columns in (INTERPOLATIONS, OF_BAGS, COVARIED) else [published]
+                floors = [_known(simple.get(floor)) for floor in columns]
+                table.append((first, shown, *source, *floors, single, interval))
             else:
-                lines.append((first, row["output"], shown, published, single, interval))
+                table.append((first, row["output"], shown, published, single, interval))
         costs.append(
             (
                 title,
@@ -214,8 +242,13 @@ def write_page(result: dict[str, Any]) -> None:
                 f"{found['predict_seconds']:.0f} s",
             )
         )
-    filled = [each for each in (lines, counts, classes, bags, restored, finer, costs) if each[1:]]
+    filled = [each for each in empty if each[1:]]
     write_between(PAGE, BEGIN, END, filled, {SETS[name][0]: found["machine"] for name, found in result.items()})
+
+
+def _columns(simple: dict[str, float], tables: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the columns that hold most of the simple models, the fewest of these; none without simple models."""
+    return max(tables, key=lambda names: (len(simple.keys() & set(names)), -len(names))) if simple else ()
 
 
 def _known(value: float | None) -> str:

@@ -14,15 +14,13 @@ import pandas as pd
 
 import biocnn
 from benchmarks.accuracy import renew, write_between
+from benchmarks.blood_tables import KINDS, THREE
 from benchmarks.data import ROOT
 from biocnn.evaluation.likeness import write_features
 
 WORK, PAGE = ROOT / "benchmarks" / "data" / "likeness", ROOT / "docs" / "transfer.md"
 RESULTS = ROOT / "benchmarks" / "results" / "likeness.json"
 BEGIN, END = "<!-- made by python -m benchmarks.likeness -->", "<!-- end -->"
-# In the order of their numbers in the file.
-KINDS = ("basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet")
-NEW = ("erythroblast", "ig", "platelet")  # never trained on
 LOSSES, SEEDS = ("cross_entropy", "nt_xent", "triplet"), (1, 2, 3)
 NETWORK = {"name": "ResNet", "channels": [16, 32, 64, 128]}
 METRICS = {
@@ -40,8 +38,8 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path)
     npz = parser.parse_args().data / "images" / "blood_cells_28" / "blood_cells_28.npz"
     WORK.mkdir(parents=True, exist_ok=True)
-    known = _dataset(npz, "known", [name for name in KINDS if name not in NEW])
-    write_page(renew(RESULTS, [TITLE], partial(measured, known, _dataset(npz, "new", NEW)), [TITLE]))
+    known = _dataset(npz, "known", [name for name in KINDS if name not in THREE])
+    write_page(renew(RESULTS, [TITLE], partial(measured, known, _dataset(npz, "new", THREE)), [TITLE]))
 
 
 def measured(known: biocnn.Dataset, new: biocnn.Dataset, _: str) -> dict[str, Any]:

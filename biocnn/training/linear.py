@@ -121,13 +121,12 @@ def fit(x: Features, y: np.ndarray, penalty: float, start: np.ndarray, task: Vec
     """
     shape, known = start.shape, ~np.isnan(y)
     share, y = known / np.maximum(known.sum(axis=0), 1), np.nan_to_num(y)
-    transposed = x.T.tocsr() if isinstance(x, csr_matrix) else x.T
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(shape)
         z = linear(x, weights)
         value, slope = (share * losses(z, y, task)).sum(), share * (_predicted(z, task) - y)
-        gradient = np.concatenate([transposed @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
+        gradient = np.concatenate([x.T @ slope.astype(x.dtype), slope.sum(axis=0, keepdims=True)])
         gradient[:-1] += penalty * weights[:-1]
         return value + penalty / 2 * (weights[:-1] ** 2).sum(), gradient.ravel()
 

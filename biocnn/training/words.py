@@ -25,7 +25,7 @@ def words_bytes(settings: Settings, dataset: Dataset) -> int:
     strands, train = strands_of(settings, dataset.facts), thinned(dataset.x, dataset.rows("train"), MOST_LETTERS)
     few = log_counts(dataset.windows(train[:SAMPLE]), strands)
     each = (few.data.nbytes + few.indices.nbytes) / max(1, few.shape[0])
-    # The words of the training split are transposed, too.
+    # The words of the training split exist twice while they are joined.
     return int(each * (2 * len(train) + len(dataset.rows("val")))) + COUNTING
 
 

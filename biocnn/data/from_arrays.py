@@ -95,15 +95,9 @@ def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, setting
         )
     targets = _targets(y, len(table))
     kinds = {name: given_as or _kind(column, of_images=False) for name, column in targets.items()}
-    several = len(set(kinds.values())) > 1
-    if not several and CLASS in kinds.values():
-        raise InputError(
-            "y: classes of sequences are words",
-            "give a column of 0 and 1 for each class, for example pandas.get_dummies(y); of two classes, give "
-            "only the one that 1 stands for: y == 'bound'",
-        )
+    typed = len(set(kinds.values())) > 1 or CLASS in kinds.values()
     _joined(table, targets, "y").to_csv(folder / TABLE, sep="\t", index=False, na_rep="NA")
-    named = {"table": folder / TABLE, "targets": kinds if several else [*kinds]}
+    named = {"table": folder / TABLE, "targets": kinds if typed else [*kinds]}
     return {"name": "Sequences", **named, **settings}
 
 
@@ -170,7 +164,7 @@ def _kind(column: pd.Series, *, of_images: bool) -> str:
     if of_images and few and pd.api.types.is_integer_dtype(known):
         return CLASS
     some = ", ".join(f"{number:g}" for number in np.unique(numbers)[:4])
-    of = "0 and 1 for yes and no" if not of_images else "integers for classes"
+    of = "0 and 1 for yes and no, words for classes" if not of_images else "integers for classes"
     raise InputError(
         f"y: whole numbers ({some}, ...) in {column.name!r}, which may be classes or quantities",
         f"give {of}, or task='regression' for quantities" + (", 'ordinal' for grades" if of_images else ""),

@@ -64,7 +64,7 @@ class Sequences:
     targets
         Columns to predict; by default those whose name starts with "label", else all numeric columns. Or the kind of
         each, by name, which one network predicts together: {bound: label, family: class, affinity: value}. A label is 0
-        or 1; empty cells are unknown.
+        or 1; empty cells are unknown. A single column may have classes: {family: class}.
     covariates
         Columns with numbers or words that the network receives beside the sequence, such as a dose or a cell line.
         Numbers are standardised; an empty cell is missing.
@@ -122,11 +122,6 @@ class Sequences:
                 "leave out data.negatives or data.labels",
             )
         kinds = list(targets.values()) if isinstance(targets, dict) else ["label", "value"]
-        if kinds == ["class"]:
-            raise InputError(
-                "data.targets: sequences of a single output are not classified into several classes",
-                "write a column of 0 and 1 for each class, and list these: targets: [one, other]",
-            )
         if len(set(kinds)) == 1 and kinds[0] != "class":
             raise InputError(
                 f"data.targets: the only kind is {kinds[0]}", f"list the columns: targets: [{', '.join(targets or ())}]"
@@ -327,7 +322,9 @@ class Sequences:
         length = lengths(codes)
         y = np.concatenate([part.y for part in parts])
         given = parts[0].parts
-        task = "several" if given else task_of(y)
+        task, several = "several" if given else task_of(y), len(given) > 1
+        if given and not several:  # one column of classes
+            task, outputs = given[0].task, given[0].outputs
         if find("tasks", task).positives and len(outputs) == 1:
             kind = np.where(y[:, 0] == 1, "positive", "negative")
             table["kind"] = table["kind"].fillna(pd.Series(kind)) if "kind" in table else kind
@@ -338,7 +335,7 @@ class Sequences:
             in_channels=4,
             out_channels=y.shape[1],
             outputs=outputs,
-            **({"parts": list(given)} if given else {}),
+            **({"parts": list(given)} if several else {}),
             alphabet=LETTERS[self.alphabet],
             iupac=self.iupac,
             window=int(length[0]) if (length == length[0]).all() else None,

@@ -95,10 +95,13 @@ def read_targets(table: pd.DataFrame, path: Path, targets: list[str] | None) -> 
     known = {name: ~np.isnan(_numbers(table[name][~missing[name]])) for name in free}
     names = names or [name for name in free if 2 * known[name].sum() > len(known[name])]
     if not names:
-        raise InputError(f"{path}: no column of numbers to predict", "name the columns in data.targets")
+        remedy = "name the columns in data.targets; one of words with its kind: data.targets: {family: class}"
+        raise InputError(f"{path}: no column of numbers to predict", remedy)
     several = len(names) > 1
     for name in names:
         wrong = ~(np.isfinite(_numbers(table[name])) | (missing[name] & several))
+        if wrong.all():
+            raise InputError(f"{path}: {name} has words", f"for classes set data.targets: {{{name}: class}}")
         for line in sorted(table.index[wrong])[:1]:
             raise InputError(
                 f"{path} line {line}: {name} is {table.at[line, name]!r}",

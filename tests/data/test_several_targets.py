@@ -99,6 +99,13 @@ def test_sequences_with_targets_of_several_kinds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(raw.y, [[1, 1, 0, 0.5], [0, 0, 1, n], [n, 0, 1, 2], [1, n, n, 3], [0, 1, 0, 4]])
     assert found["no known label or value"] == 1
     assert not {"bound", "family", "affinity"} & set(raw.examples)
+    raw, found = sequences(tmp_path, text, targets={"family": "class"})  # alone: classes of sequences
+    assert (raw.facts.task, raw.facts.outputs, raw.facts.parts) == ("multiclass", ["a", "b"], [])
+    np.testing.assert_array_equal(raw.y, [[1, 0], [0, 1], [0, 1], [1, 0]])
+    assert found["no known label or value"] == 2
+    with pytest.raises(InputError, match="family has words") as caught:
+        sequences(tmp_path, text, targets=["family"])
+    assert "{family: class}" in caught.value.remedy
     with pytest.raises(InputError, match="the only kind is value"):
         sequences(tmp_path, text, targets={"bound": "value", "affinity": "value"})
     with pytest.raises(InputError, match="no column 'afinity'"):

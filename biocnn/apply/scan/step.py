@@ -90,7 +90,7 @@ def scan_genome(
     threshold
         Smallest probability of a window in a peak; overlapping windows form one peak. None: derived from ``density`` so
         that about as many peaks as expected sites are called; if no density is known, 0.5 for probabilities, whereas
-        values, as from regression, have no default threshold, and no peaks are called.
+        values and classes have no default threshold, and no peaks are called.
     density
         Sites per Mb of each output; None for the density of the positives in training.
 
@@ -162,7 +162,7 @@ class Track:
         """Call peaks, write them in order, named by rank, and record their number; call after the last window."""
         caller = self.caller
         if not caller:
-            reason = f"output without peaks, because values have no default threshold ({self.name})"
+            reason = f"output without peaks, because values and classes have no default threshold ({self.name})"
             checks.add("scan", "note", f"{reason}: set threshold, or density in sites per Mb", 1)
             return
         found = caller.end(recall)

@@ -12,12 +12,9 @@ import pytest
 from PIL import Image
 
 from biocnn.config.experiment_file import read_yaml
-from biocnn.core.errors import InputError
 from biocnn.workflow import cli
 from biocnn.workflow.rules import open_workflow
 from biocnn.workflow.start import estimate
-from biocnn.workflow.start.questions import Questions
-from biocnn.workflow.start.text import comment, yaml_of
 
 RNG = np.random.default_rng(1)
 
@@ -294,12 +291,20 @@ def test_pairs_of_images(targets: str) -> None:
     assert start()["data"] == {"name": "PairedImages", "images": "noisy", "targets": targets}
 
 
-def test_tables_of_sequences() -> None:
-    rows = [f"{bases(30)},{i % 2},{'xyz'[i % 3]},{i / 7:.2f},{20 + i}" for i in range(60)]
-    Path("t.csv").write_text("\n".join(["sequence,bound,family,affinity,dose", *rows]))
-    targets = {"bound": "label", "family": "class", "affinity": "value"}
-    assert start()["data"] == {"name": "Sequences", "table": "t.csv", "targets": targets}
-    assert "with covariates: [dose] the network would also receive" in Path("mine.yaml").read_text()
+@pytest.mark.parametrize(
+    ("columns", "row", "targets"),
+    [
+        ("bound,family,affinity,dose", lambda i: f"{i % 2},{'xyz'[i % 3]},{i / 7:.2f},{20 + i}",
+         {"bound": "label", "family": "class", "affinity": "value"}),
+        ("label", lambda i: ("zinc finger", "bHLH")[i % 2], {"label": "class"}),
+        ("label_a,label_b", lambda i: f"{i % 2},{i // 2 % 2}", None),
+        ("a,b", lambda i: f"{i % 2},{i // 2 % 2}", ["a", "b"]),
+    ],
+)  # fmt: skip
+def test_tables_of_sequences(columns: str, row: Callable[[int], str], targets: Any) -> None:
+    Path("t.csv").write_text("\n".join([f"sequence,{columns}", *(f"{bases(30)},{row(i)}" for i in range(60))]))
+    assert start()["data"] == {"name": "Sequences", "table": "t.csv", **({"targets": targets} if targets else {})}
+    assert ("with covariates: [dose] the network would" in Path("mine.yaml").read_text()) == ("dose" in columns)
 
 
 def labelled(columns: str, row: Callable[[int], str], number: int = 24) -> None:
@@ -365,38 +370,3 @@ def test_sequences_with_labels_or_negatives() -> None:
     assert start("train.fa", "negatives.fa")["data"] == data
     Path("mine.yaml").unlink()
     assert start("train.fa")["data"]["negatives"] == "dinucleotide_shuffled"
-
-
-def answers(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    given = iter(words)
-    monkeypatch.setattr("builtins.input", lambda prompt: next(given))
-
-
-def test_answers_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    ask, options = Questions(True), {"a": "first", "b": "second"}
-    answers(monkeypatch, "3", "c", "2", "a", "", "0.5 x", "-1", "1 2 3", "0,5", "0.2", "0.1 2", "")
-    assert [ask.choose("?", options) for _ in range(3)] == ["b", "a", "a"]
-    assert [ask.numbers("size", 2) for _ in range(3)] == [[0.2, 0.2], [0.1, 2.0], []]
-    assert ask.assumed == []
-    silent = Questions(False)
-    assert (silent.choose("which?", options), silent.numbers("size", 2)) == ("a", [])
-    assert silent.assumed == ["which? a"]
-
-
-@pytest.mark.parametrize(
-    "text", ["yes", "no", "null", "1e-3", "007", "a b", "ü: #", "~", "-x", "{x}", '"', "\\", "a\nb", ""]
-)
-def test_text_is_read_as_it_was_written(text: str) -> None:
-    sections = {"data": {"name": text, "labels": [text, {text: text}]}, "split": {"val": 0.15, "folds": 3}}
-    notes = {"data": "a\nb", "data.name": "c # d", "split": "e"}
-    Path("mine.yaml").write_text(comment("one\n\ntwo") + yaml_of(sections, notes), encoding="utf-8")
-    assert read_yaml(Path("mine.yaml")) == sections
-
-
-def test_the_end_of_input_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ended(prompt: str) -> str:
-        raise EOFError
-
-    monkeypatch.setattr("builtins.input", ended)
-    with pytest.raises(InputError, match="the answer ended"):
-        Questions(True).choose("?", {"a": ""})

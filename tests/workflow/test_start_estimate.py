@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from tiny import experiment, sequences
 
 from biocnn.config.settings import Train
-from biocnn.core.errors import InputError
+from biocnn.core.errors import InputError, Interrupted
 from biocnn.workflow.start import estimate
 
 
@@ -21,3 +22,12 @@ def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples(tmp_path
     assert re.fullmatch(r"about \d+ (to \d+ )?minutes? on this machine .* nothing else runs", time)
     with pytest.raises(InputError, match="split"):
         estimate.seconds(settings, sequences(4))
+
+
+def test_ctrl_c_skips_the_estimate_and_sigterm_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training takes both signals, and ends after a step."""
+    ended = Mock(side_effect=[Interrupted(f"{name} at step 1: nothing was saved") for name in ("SIGINT", "SIGTERM")])
+    monkeypatch.setattr(estimate, "seconds", ended)
+    assert estimate.time_of(experiment("DeepBind"), sequences(4)) == ""
+    with pytest.raises(SystemExit, match="143"):
+        estimate.time_of(experiment("DeepBind"), sequences(4))

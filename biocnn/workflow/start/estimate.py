@@ -7,6 +7,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from biocnn.config.search_space import drawn, with_values
 from biocnn.config.settings import Settings, Split, Train
 from biocnn.core.checks import Checks
+from biocnn.core.errors import Interrupted
 from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
@@ -135,7 +137,10 @@ def time_of(settings: Settings, raw: Raw) -> str:
     try:
         low, high = seconds(settings, raw)
     except (Exception, KeyboardInterrupt) as error:  # of any kind: the experiment is written without an estimate
-        log.info("time not estimated: %s", str(error) or "interrupted")
+        if isinstance(error, Interrupted) and SIGTERM.name in str(error):  # the training took the signal
+            raise SystemExit(128 + SIGTERM) from error
+        stopped = isinstance(error, KeyboardInterrupt | Interrupted)
+        log.info("time not estimated: %s", "interrupted" if stopped else error)
         return ""
     unit, size = ("hour", 3600) if high > 2 * 3600 else ("minute", 60)
     first, last = (max(1, int(round(value / size, -1 if value > 100 * size else None))) for value in (low, high))

@@ -184,9 +184,12 @@ def _tables(of: Found) -> Iterator[Proposal]:
         columns, name, placed = {*item.columns}, item.path.name, _placed(item)
         if "sequence" in columns:
             ways: list[Data] = [{"name": "Sequences", "table": item}]
-            if (kinds := _kinds(item)) and not any(name.startswith("label") for name in kinds):
-                several = {column: OF_SEQUENCES.get(kind, kind) for column, kind in kinds.items()}
-                ways.insert(0, ways[0] | {"targets": several if len({*kinds.values()}) > 1 else [*kinds]})
+            kinds = {column: OF_SEQUENCES.get(kind, kind) for column, kind in _kinds(item).items()}
+            labels = {column: kind for column, kind in kinds.items() if column.startswith("label")}
+            targets = labels or kinds
+            various = "class" in targets.values() or len({*targets.values()}) > 1
+            if various or not labels:
+                ways.insert(0, ways[0] | {"targets": targets if various else [*targets]})
             yield Proposal(f"labels of the sequences in {name}", ways)
         if "image" not in columns:
             continue

@@ -1,5 +1,6 @@
 """Arrays of different shapes in one memory-mapped file."""
 
+import mmap
 import os
 import shutil
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from numpy.typing import DTypeLike
 from biocnn.core.errors import InputError
 
 REMEDY = "delete the folder and run the workflow again to recreate it"
+MAPPED = 2**26  # bytes read from a file until its pages are given up
 
 
 class Ragged:
@@ -43,12 +45,15 @@ class Ragged:
                 f"{path}: damaged ({len(self.values):,} values, but {number:,.0f} according to the shapes)", REMEDY
             )
         self.offsets = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
+        self.read = 0
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
+        array = self.values[self.offsets[index] : self.offsets[index + 1]].reshape(self.shapes[index])
+        self._count(array)
+        return array
 
     def stacked(self, rows: np.ndarray) -> np.ndarray:
         """Stack arrays of equal shape into a copy of shape (N, *shape).
@@ -59,8 +64,20 @@ class Ragged:
             If their shapes differ.
         """
         if (self.shapes == self.shapes[0]).all():
-            return self.values.reshape(len(self), *self.shapes[0])[rows]
+            arrays = self.values.reshape(len(self), *self.shapes[0])[rows]
+            self._count(arrays)
+            return arrays
         return np.stack([self[row] for row in rows])
+
+    def _count(self, array: np.ndarray) -> None:
+        """Give up the pages of the file at times, so that this process does not seem to need memory for all of it.
+
+        The system holds them in its cache as long as it has room, and arrays returned before remain valid.
+        """
+        self.read += array.nbytes
+        if self.read > MAPPED and isinstance(self.values.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.values.base.madvise(mmap.MADV_DONTNEED)
+            self.read = 0
 
     def __reduce__(self) -> tuple[type["Ragged"], tuple[Path]]:
         """Pickle the path only: loader processes open the file themselves."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, smooth_l1_loss
+from torch.nn.functional import cross_entropy, pad, smooth_l1_loss
 
 from biocnn.core.errors import InputError
 from biocnn.core.ranges import Fraction, Positive, Size
@@ -21,6 +21,7 @@ from biocnn.nn.unet_blocks import as_list
 SIZE = 8  # side of anchors, in positions of their level, unless given
 BINS = 7  # of a proposal along each axis
 WEIGHTS = (10.0, 5.0)  # of codes: about 1 divided by their standard deviation
+STEP = 128  # to a multiple of which the proposals of an image are filled up: oneDNN stores code for each number of them
 OVERLAP = 0.5  # with an object, from which a proposal belongs to it
 SHARE = 0.25  # of objects among the proposals that are learned from, at most
 
@@ -144,7 +145,8 @@ class FasterRCNN(Detector):
 
     def _detect(self, levels: Sequence[Tensor], proposals: Tensor, size: Sequence[int]) -> Tensor:
         """Return the boxes found in an image, given its levels and proposals."""
-        scores, codes = self._classify(levels, [proposals])
+        filled = pad(proposals, (0, 0, 0, -len(proposals) % STEP))
+        scores, codes = (values[: len(proposals)] for values in self._classify(levels, [filled]))
         probability = scores.softmax(1)[:, :-1]
         found = clip(decode(codes, proposals[:, None], WEIGHTS), size)
         row, label = ((probability > self.score) & is_large(found)).nonzero(as_tuple=True)

@@ -142,10 +142,11 @@ def _greedy(close: Tensor) -> Tensor:
 
     After n steps the first n are right; usually a few steps are enough.
     """
-    removes = close.triu(1).float()
+    removes = close.triu(1)
     kept, before = close.new_ones(len(close)), None
     while before is None or not kept.equal(before):
-        kept, before = kept.float() @ removes == 0, kept
+        # Not a matrix product: oneDNN would store code for each number of boxes, up to 1 GB.
+        kept, before = ~removes[kept].any(0), kept
     return kept
 
 

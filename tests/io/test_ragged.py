@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from biocnn.core.errors import InputError
-from biocnn.io.ragged import Ragged
+from biocnn.io.ragged import MAPPED, Ragged
 
 
 @given(
@@ -26,6 +26,17 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, data, axes: int, d
     for one, other in zip(found, wanted, strict=True):  # iteration ends at the last array
         assert one.dtype == dtype
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no /proc")
+def test_a_process_holds_few_pages_of_a_large_file(tmp_path: Path) -> None:
+    wanted = np.arange(2**24).reshape(64, -1)  # 128 MB
+    Ragged.write(tmp_path / "x.npy", wanted, wanted.dtype)
+    found = Ragged(tmp_path / "x.npy")
+    assert all((one == other).all() for one, other in zip(found, wanted, strict=True))
+    _, _, mapped = Path("/proc/self/smaps").read_text().partition(f"{tmp_path}/x.npy")
+    resident = next(line for line in mapped.splitlines() if line.startswith("Rss:"))
+    assert int(resident.split()[1]) * 1024 < MAPPED + 2**22
 
 
 DAMAGE = {

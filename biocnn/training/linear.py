@@ -1,5 +1,6 @@
 """Linear models with a quadratic penalty: logistic, multinomial and ridge regression of sparse or dense features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,14 @@ class Fitted:
         return predict_linear(x, self.weights, task)
 
 
-def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task: VectorTask) -> Fitted:
+def fit_path(
+    x: Features,
+    y: np.ndarray,
+    val: Features,
+    val_y: np.ndarray,
+    task: VectorTask,
+    penalties: Sequence[float] = PENALTIES,
+) -> Fitted:
     """Fit linear models with decreasing penalty, each from the previous one, until no output improves.
 
     Parameters
@@ -40,6 +48,8 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
         Targets (N, K), nan if unknown.
     task
         Task that determines loss and metric.
+    penalties
+        From strong to weak.
 
     Returns
     -------
@@ -54,7 +64,7 @@ def fit_path(x: Features, y: np.ndarray, val: Features, val_y: np.ndarray, task:
     weights = np.zeros((x.shape[1] + 1, y.shape[1]))
     best = Fitted(weights.copy(), np.full(y.shape[1], np.nan), np.full(y.shape[1], -np.inf))
     lowest, fruitless = np.full(y.shape[1], np.inf), 0
-    for penalty in PENALTIES:
+    for penalty in penalties:
         weights = fit(x, y, penalty, weights, task)
         score, cost = judge(linear(val, weights), val_y, task)
         equal = score == best.validation_score

@@ -46,6 +46,7 @@ def fit(
     states: StateFolder | None = None,
     processes: Processes = ALONE,
     transfer: TransferState = NO_TRANSFER,
+    later: Callable[[float], float] = lambda validation: 0.0,
 ) -> pd.DataFrame:
     """Train ``model`` in place; it ends with the weights of its best epoch.
 
@@ -72,6 +73,8 @@ def fit(
         Processes that share each batch.
     transfer
         Determines how the body is trained.
+    later
+        Seconds of what follows the training, as a function of those of a validation; for the forecast in the log.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def fit(
     Interrupted
         On SIGTERM or SIGINT, once the current step is done and saved.
     """
-    training = Training(model, train, val, loss, task, settings, seed, log, states, processes, transfer)
+    training = Training(model, train, val, loss, task, settings, seed, log, states, processes, transfer, later)
     with stop_requests() as training.asked, memory_errors(settings):
         return training.run()
 
@@ -107,6 +110,7 @@ class Training:
     states: StateFolder | None
     processes: Processes
     transfer: TransferState
+    later: Callable[[float], float]
     asked: Callable[[], str] = str
 
     def __post_init__(self) -> None:
@@ -120,7 +124,7 @@ class Training:
         self.unchecked: list[Tensor] = []  # losses and gradient norms of the steps since the last check
         self.check_every = 1 if self.device.type == "cpu" else CHECK_EVERY
         self.clock = self.saved = self.polled = time.monotonic()
-        self.pace = Pace(self.steps, len(self.val), self.settings, self.device)
+        self.pace = Pace(self.steps, len(self.val), self.settings, self.device, self.later)
 
     def run(self) -> pd.DataFrame:
         """Train to the end, from the last state if there is one."""

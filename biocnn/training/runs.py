@@ -38,13 +38,13 @@ from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import default_device, give_vectors, logits_of, owns_loss, predict_batches
 from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
-from biocnn.training.resource_estimate import memory_bytes, memory_errors, resident_bytes
+from biocnn.training.resource_estimate import FLOAT32, memory_bytes, memory_errors, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, set_targets
 from biocnn.training.transfer import like_source, transfer_weights
 from biocnn.training.validation import compare, validate
 from biocnn.training.word_kernels import start_at_words
-from biocnn.training.words import describe_words, fit_words, words_bytes
+from biocnn.training.words import describe_words, fit_words, mixes_words, words_bytes, words_seconds
 
 Log = Callable[[str], None]
 SHIFT = 5  # bp between the windows around a positive
@@ -141,12 +141,15 @@ def train_run(
             log(f"warning: train.precision is {asked}, but this machine has no instructions for it: using float32")
         validated = val.largest / (x[0].numel() / x.shape[-1 - facts.spatial_dims])
         deterministic, memory = try_step(network, loss, x, y, section, processes, log, validated)
-    # Words predict values, not distributions.
-    values = not task.target.spatial and all(one.form == "value" for one in (facts, *facts.parts))
-    mixes = section.words == "auto" and dataset.input.scanned and values
+    mixes = mixes_words(section, dataset)
     if mixes and device.type == "cpu":
         memory = max(memory, words_bytes(settings, dataset))
     announce(network, section, facts.n, len(plan), memory, device, processes, log)
+
+    def later(validation: float) -> float:
+        last = validation * passes(section, dataset)
+        return last + words_seconds(settings, dataset) if mixes else last
+
     mark = fingerprint(settings, dataset, seed, network, processes.number)
     with StateFolder(state, mark, log) if state and processes.rank == 0 else nullcontext() as states:
         if processes.of_first(bool(files and states and states.put_back(files))):
@@ -155,7 +158,7 @@ def train_run(
         if at_words and isinstance(network, SequenceNetwork):
             found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)
             log(f"{len(found)} of the first kernels start at words, the most predictive first: {', '.join(found[:8])}")
-        history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer)
+        history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer, later)
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
         measured = {"start": transfer.record, "target_unit": task.unit, "share": dataset.share}
@@ -177,7 +180,7 @@ def train_run(
             log("temperature " + ", ".join(shown))
         if shift := calibration.get("shift"):
             log("shift of logits " + ", ".join(f"{value:.3g}" for value in shift))
-        if task.positives and dataset.input.scanned:
+        if recalls(dataset):
             measured["recall"] = recall_levels(network, val, temperature, precision.predict)
         meta = Metadata(
             experiment=settings.model_dump(mode="json"),
@@ -348,14 +351,30 @@ def recall_levels(
     """
     network.eval()
     divisor = torch.tensor(temperatures, device=val.codes.device)
-    shifts = range(val.flank % SHIFT - val.flank, val.flank + 1, SHIFT)
     maxima = []
     for stored in zip(val.codes.split(batches.BATCH), val.signal.split(batches.BATCH), strict=True):
-        logits = [logits_of(network, val.see(*stored, shift), precision) for shift in shifts]
+        logits = [logits_of(network, val.see(*stored, shift), precision) for shift in shifts(val.flank)]
         maxima.append((torch.stack(logits).amax(0) / divisor).sigmoid().cpu().double().numpy())
     p, y = np.concatenate(maxima), val.y.cpu().numpy()
     positives = [p[y[:, k] == 1, k] for k in range(y.shape[1])]
     return [np.quantile(one, np.linspace(0, 1, 101)).round(6).tolist() if len(one) else [] for one in positives]
+
+
+def recalls(dataset: Dataset) -> bool:
+    """Return whether the levels of ``recall_levels`` are defined."""
+    return bool(dataset.task.positives) and dataset.input.scanned
+
+
+def shifts(flank: int) -> range:
+    """Return by how many bp the windows around a positive are shifted."""
+    return range(flank % SHIFT - flank, flank + 1, SHIFT)
+
+
+def passes(section: Train, dataset: Dataset) -> int:
+    """Return how many validations take as long as the passes through the validation split after the last epoch."""
+    chosen = 0 if section.precision == "float32" else 1 + FLOAT32
+    recalled = len(shifts(dataset.facts.flank)) if recalls(dataset) else 0
+    return 1 + chosen + mixes_words(section, dataset) + recalled  # one to tune or to calibrate
 
 
 def describe_precision(precision: Precision) -> str:

@@ -1,5 +1,7 @@
 """Fit the model of words that is mixed with a network, and choose their shares on the validation split."""
 
+import time
+import warnings
 from itertools import chain
 
 import numpy as np
@@ -7,7 +9,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from biocnn.config.settings import Settings
+from biocnn.config.settings import Settings, Train
 from biocnn.data.dataset import Dataset
 from biocnn.metrics.weighted import ratio
 from biocnn.nn.words import Words
@@ -16,8 +18,17 @@ from biocnn.training.linear import fit_path, judge, linear, losses
 from biocnn.training.metadata import Mixed
 from biocnn.training.word_counts import MOST_LETTERS, log_counts, strands_of, thinned
 
+FEW, PENALTY, FITS = 1000, 0.1, 9  # sequences fitted to estimate the time; all penalties take as long as 9 of this one
 SAMPLE, COUNTING = 100, 60_000_000  # sequences that represent all; bytes needed while words are counted
 LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are used
+
+
+def mixes_words(section: Train, dataset: Dataset) -> bool:
+    """Return whether words are mixed with a network: they predict values of sequences, not distributions."""
+    values = not dataset.task.target.spatial and all(
+        one.form == "value" for one in (dataset.facts, *dataset.facts.parts)
+    )
+    return section.words == "auto" and dataset.input.scanned and values
 
 
 def words_bytes(settings: Settings, dataset: Dataset) -> int:
@@ -27,6 +38,24 @@ def words_bytes(settings: Settings, dataset: Dataset) -> int:
     each = (few.data.nbytes + few.indices.nbytes) / max(1, few.shape[0])
     # The words of the training split exist twice while they are joined.
     return int(each * (2 * len(train) + len(dataset.rows("val")))) + COUNTING
+
+
+def words_seconds(settings: Settings, dataset: Dataset, share: float = 1.0) -> float:
+    """Estimate the time of ``fit_words``, which is in proportion to the sequences, by fitting some at one penalty.
+
+    ``dataset`` has a ``share`` of the sequences whose words will be fitted.
+    """
+    if dataset.task.parts:
+        return sum(words_seconds(settings, dataset.of_part(part), share) for part in dataset.task.parts)
+    train = dataset.rows("train")
+    number = min(len(train) / share, MOST_LETTERS / dataset.x.shapes[train].prod(axis=1).mean())
+    few = train[:: -(-len(train) // FEW)]
+    x = log_counts(dataset.windows(few), strands_of(settings, dataset.facts))
+    y, began = dataset.y.stacked(few).astype(float), time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # e.g. because no target of an output is known
+        fit_path(x, y, x, y, dataset.task, (PENALTY,))
+    return FITS * (time.perf_counter() - began) * number / len(few)
 
 
 def fit_words(

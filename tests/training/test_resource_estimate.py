@@ -32,7 +32,8 @@ GPU = torch.device("cuda")
 
 def lines(step: float, epochs: int, steps: int = 1000, validated: int = 0, done: int = TIMED, **settings) -> list[str]:
     """Return what is logged once steps of equal length have been timed."""
-    pace = Pace(steps, validated, Train(epochs=epochs, batch_size=10, **settings), CPU)
+    settings = {"precision": "float32", **settings}
+    pace = Pace(steps, validated, Train(epochs=epochs, batch_size=10, **settings), CPU, lambda validation: 0)
     *early, last = [pace.note(step, done) for _ in range(TIMED)]
     assert early == [[]] * (TIMED - 1)
     assert pace.note(step, done + 1) == []
@@ -44,9 +45,10 @@ def test_the_forecast_includes_validations() -> None:
     assert lines(2.0, 2, 600, done=300)[0] == "2 s per step: about 30.0 minutes left"
     # An example of a validation costs half: 400 are as many as 20 steps of 10.
     assert lines(0.5, 10, 100, validated=400, done=0)[0].endswith("about 10.0 minutes left")
-    pace = Pace(100, 600, Train(epochs=10, batch_size=10), CPU)
+    pace = Pace(100, 600, Train(epochs=10, batch_size=10), CPU, lambda validation: 100 + 2 * validation)
     pace.validation_seconds = 40.0  # measured
-    assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 14.2 minutes left")
+    # 900 steps, 10 validations, one that takes twice as long, in float32 to choose the precision, and what follows.
+    assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 18.5 minutes left")
 
 
 def test_a_day_warns() -> None:

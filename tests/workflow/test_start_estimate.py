@@ -16,8 +16,12 @@ def test_the_time_grows_with_epochs_and_is_unknown_for_too_few_examples(tmp_path
     settings = experiment("DeepBind", train=Train(epochs=3, batch_size=16, threads=1))
     longer = experiment("DeepBind", train=Train(epochs=6, batch_size=16, threads=1))
     sample = estimate._sample(settings, sequences(120), tmp_path / "sample")
-    assert sample.work(longer) == 2 * sample.work(settings) > 3 * 16
+    longest = experiment("DeepBind", train=Train(epochs=9, batch_size=16, threads=1))
+    brief, double, triple = (sample.work(each) for each in (settings, longer, longest))
+    assert triple - double == double - brief > 3 * 16
+    assert 2 * brief > double, "the same follows the last epoch"
     assert sample.rate(settings) > 0
+    assert sample.words(settings) > 0
     time = estimate.time_of(settings, sequences(120))
     assert re.fullmatch(r"about \d+ (to \d+ )?minutes? on this machine .* nothing else runs", time)
     with pytest.raises(InputError, match="split"):

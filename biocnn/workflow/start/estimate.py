@@ -21,12 +21,14 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
 from biocnn.data.raw import Raw
 from biocnn.data.storing import divide, write
+from biocnn.nn.precision import fast_bfloat16
 from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.calibrate import trial_plan
 from biocnn.training.forward import default_device
 from biocnn.training.resource_estimate import FORWARD
-from biocnn.training.runs import train_run
+from biocnn.training.runs import passes, train_run
+from biocnn.training.words import mixes_words, words_seconds
 
 log = logging.getLogger("biocnn")
 VALUES = 2**24  # most numbers of the arrays of the sample
@@ -74,7 +76,16 @@ class _Sample:
             facts.pixels / math.prod(plan.patch or [1]) if self.patches else facts.n.train * min(1, 2 * facts.occupied)
         )
         number = plan.steps_per_epoch or math.ceil(once / batch)
-        return self._units(plan, number * batch, facts.n.val) * (plan.epochs or 1)
+        if plan.precision == "auto" and (self.dataset.input.scanned or not fast_bfloat16(default_device())):
+            plan = plan.model_copy(update={"precision": "float32"})
+        epochs, later = plan.epochs or 1, passes(plan, self.dataset)
+        return epochs * self._units(plan, number * batch, facts.n.val) + later * self._units(plan, 0, facts.n.val)
+
+    def words(self, settings: Settings) -> float:
+        """Return the seconds in which words are fitted."""
+        assert self.facts.n
+        share = len(self.dataset.rows("train")) / self.facts.n.train
+        return words_seconds(settings, self.dataset, share) if mixes_words(settings.train, self.dataset) else 0.0
 
     @property
     def patches(self) -> bool:
@@ -93,7 +104,8 @@ def seconds(settings: Settings, raw: Raw) -> tuple[float, float]:
         sample = _sample(settings, raw, Path(folder) / "sample")
         plans = [with_values(settings, drawn(settings, k)) for k in range(len(settings.calibrate.candidates or ()))]
         rates = [sample.rate(plan) for plan in plans or [settings]]
-        finals = [rate * sample.work(plan) for rate, plan in zip(rates, plans or [settings], strict=True)]
+        words = sample.words(settings)
+        finals = [rate * sample.work(plan) + words for rate, plan in zip(rates, plans or [settings], strict=True)]
         brief, longer = (
             sorted(rates[k] * sample.work(trial_plan(settings, k, sample.facts, round)) for k in range(len(plans)))
             for round in (1, 2)

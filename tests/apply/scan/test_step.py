@@ -177,7 +177,11 @@ def test_a_single_output_needs_no_name(tmp_path: Path, fasta: Path) -> None:
 def test_peaks_of_values_need_a_threshold(tmp_path: Path, fasta: Path) -> None:
     model = saved(tmp_path, outputs=["expression"], out_channels=1, task="regression")
     for name, options, message in (
-        ("alone", [], "output without peaks, because values and classes have no default threshold (expression): set threshold"),
+        (
+            "alone",
+            [],
+            "output without peaks, because values and classes have no default threshold (expression): set threshold",
+        ),
         ("given", ["--threshold=-1000"], "peaks of expression: windows of -1000 or more"),
         ("dense", ["--density=3000"], "expected sites of expression, at 3000 per Mb"),
     ):

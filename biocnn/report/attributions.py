@@ -56,7 +56,7 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
     caption = (
         f"Mutation maps: change of the {results.scale} by each single mutation (red: increase; blue: decrease; dots: "
         f"the base present). Letters: importance of a base, the mean decrease of the {results.scale} over its three "
-        "mutations. The pointer shows position, mutation and change."
+        "mutations. Point at a square for position, mutation and change."
     )
     words, alt = hints(codes, changes, alphabet, places), f"Mutation maps of {plural(n, 'example')}"
     return [*pictures, gallery.add("mutation_maps", figure, alt, caption, hints=words)]

@@ -118,8 +118,8 @@ def _table(found: pd.DataFrame) -> Table:
     header += [*["Mean of runs"] * repeated, "Difference"]
     spread = "; ±: standard deviation over runs" * repeated
     caption = (
-        f"Network and baselines on {found['n'].iloc[0]:,} examples. Difference: network minus baseline. Small: 95% "
-        f"confidence intervals, for differences by paired bootstrap (same resamples for both){spread}."
+        f"Network and baselines on {found['n'].iloc[0]:,} examples. Difference: network minus baseline. Small "
+        f"print: 95% confidence intervals, for differences by paired bootstrap (same resamples for both){spread}."
     )
     return table(caption, header, rows, "Baseline value, Network, Mean of runs, Difference", "audit.tsv")
 

@@ -115,7 +115,7 @@ def _classes(results: Results, decided: list[Matched]) -> Table:
         "at an IoU of .5."
     )
     if len(found) and found["low"].notna().any():
-        caption += " Small: 95% confidence intervals."
+        caption += " Small print: 95% confidence intervals."
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

@@ -42,9 +42,10 @@ def confidence(results: Results, gallery: Gallery) -> Section:
             "possible order."
         )
     if results.task and (results.task.objects or detects):
-        alt += ", and uncertainty of matched and unmatched objects"
-        caption += f" {'c' if len(curve) else 'b'}: uncertainty of objects that match a true object at an IoU of .5, "
-        caption += "and of those that do not."
+        if len(objects):
+            alt += ", and uncertainty of matched and unmatched objects"
+            caption += f" {'c' if len(curve) else 'b'}: uncertainty of objects that match a true object at an IoU of "
+            caption += ".5, and of those that do not."
     else:  # pieces of a mask need not be objects, for example vessels
         objects, calibration = objects.iloc[:0], calibration[calibration["of"] == "pixels"]
         summary = summary[summary["of"] != "objects"]

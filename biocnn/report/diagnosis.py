@@ -108,8 +108,8 @@ def _verdict(found: list[Step], metric: str) -> Iterator[str]:
             yield f"{_moved(step).capitalize()}: {NAMES[step.end.name]} are easier."
     if found[0].start.name == "zero" and found[0].found:
         yield (
-            "No human level is given, so that bias counts from an error of 0. If a person, or a repeated measurement, "
-            f"makes errors, too, give their {metric_name(metric)} as metrics: {{human: {{{metric}: VALUE}}}}."
+            "No human level is given, so bias is measured from an error of 0. If people or repeated measurements also "
+            f"make errors, set metrics: {{human: {{{metric}: VALUE}}}} to their {metric_name(metric)}."
         )
 
 
@@ -132,7 +132,7 @@ def _cautions(results: Results, rows: dict[str, tuple[Level, int]], settings: Se
         if split in rows and number_ < EXAMPLES:
             small.append(f"{plural(number_, 'positive')} among {NAMES[split]}")
     if small:
-        yield f"Small samples: {', '.join(small)}. The verdict may change with others."
+        yield f"Small samples: {', '.join(small)}. Other examples may give another verdict."
     if (settings.split.folds or 1) > 1 and (results.examples.get("fold", pd.Series()) == -1).any():
         yield (
             "Test examples are predicted by the runs of all folds together, others by those of one fold: this makes "
@@ -179,9 +179,9 @@ def _table(found: list[Step], rows: dict[str, tuple[Level, int]], name: str) -> 
         cells.insert(0, ["human", about, f"{n or ''}", bounds, "", ""])
     header = ["Examples", "What they are", "n", name, "Step", "Verdict"]
     caption = (
-        "Error of each split, and the step from the line above; the first step without a human level is from 0. Small: "
-        "95% confidence intervals, for steps as half-widths. A verdict is given for steps that are at least a fifth of "
-        "all rises and larger than their half-width; without intervals there is none."
+        "Error of each split, and the step from the line above; the first step without a human level is from 0. Small "
+        "print: 95% confidence intervals, for steps as half-widths. A verdict is given for steps that are at least a "
+        "fifth of all rises and larger than their half-width; without intervals there is none."
     )
     return table(caption, header, cells, f"n, {name}, Step", "metrics.tsv")
 
@@ -192,7 +192,7 @@ def _reasons(results: Results, settings: Settings, rows: dict[str, tuple[Level, 
         if len(results.table("errors.tsv")):
             yield Text(
                 "errors.tsv lists the worst test examples. To see what to work on first, copy it, write a reason for "
-                "each into the last column, and name the copy: report: {errors: my_errors.tsv}."
+                "each into the last column, and set report: {errors: my_errors.tsv}."
             )
         return
     found = shares(read_reasons(settings.report.errors, results.examples["id"]))

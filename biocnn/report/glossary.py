@@ -108,10 +108,10 @@ COLUMNS = {
     "Train loss": "The loss that training minimizes, on the training split, at the best epoch.",
     "Val. loss": "The same on the validation split.",
     "Baseline": "A simple model of the same examples, to compare the network with.",
-    "Baseline value": "Metric of the baseline; small: 95% confidence interval.",
+    "Baseline value": "Metric of the baseline; small print: 95% confidence interval.",
     "Network": "Metric of the network: of the ensemble if there are several runs.",
-    "Mean of runs": "Mean over single runs; small: standard deviation.",
-    "Difference": "Network minus baseline; small: 95% confidence interval by paired bootstrap.",
+    "Mean of runs": "Mean over single runs; small print: standard deviation.",
+    "Difference": "Network minus baseline; small print: 95% confidence interval by paired bootstrap.",
     "Outcome": "read: found; note: measured; repaired: corrected; dropped: left out.",
     "Step": "Difference from the line above.",
     "Verdict": "Which step is so large that a remedy is worth its effort.",
@@ -150,7 +150,7 @@ COLUMNS = {
     "Disagreement": "How much the runs differ in their objects: 0 if they agree.",
     "Best baseline": "The simple model with the best value.",
     "Trial": "A training with settings drawn by the search.",
-    "Time": "Time of training.",
+    "Time": "Duration of the training.",
     "90% interval": "Contains the true value with a probability of 90%.",
 }
 _TERMS = METRICS | WORDS

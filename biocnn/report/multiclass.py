@@ -101,7 +101,7 @@ def _classes(results: Results, counts: np.ndarray) -> Table:
         "likeliest class. Others: of each class against all others."
     )
     if len(found) and found["low"].notna().any():
-        caption += " Small: 95% confidence intervals."
+        caption += " Small print: 95% confidence intervals."
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

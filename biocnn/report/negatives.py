@@ -32,8 +32,9 @@ def _table(found: pd.DataFrame) -> Table:
     counted = ["Positives", "Negatives"]
     header = [*["Output"] * several, "Kind of negatives", *counted, *models]
     caption = (
-        f"{metric_name(found['metric'].iloc[0])} of the test positives against each kind of negatives; small: 95% "
-        "confidence intervals over loci. Where a baseline is close to the network, composition or short words suffice."
+        f"{metric_name(found['metric'].iloc[0])} of the test positives against each kind of negatives; small print: "
+        "95% confidence intervals over loci. Where a baseline is close to the network, composition or short words "
+        "suffice."
     )
     return table(caption, header, rows, ", ".join([*counted, *models]), "negatives.tsv")
 

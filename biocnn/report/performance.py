@@ -56,7 +56,7 @@ def _metrics(results: Results) -> Table:
     )
     if found["low"].notna().any() and results.input:
         over = results.input.resampled
-        caption += f" Small: 95% confidence intervals by bootstrap over {over}."
+        caption += f" Small print: 95% confidence intervals by bootstrap over {over}."
     undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
     if len(undefined):
         caption += f" No value, because the split has only one class or no known value: {', '.join(undefined)}."
@@ -99,7 +99,7 @@ def of_parts(results: Results, gallery: Gallery) -> list[Table]:
     header = ["Output", "Predicted", "Known: train / val / test", "Metric", "Value", "Best baseline"]
     caption = (
         f"What one network predicts for each example, with the main metrics on the {results.split} split. Unknown "
-        "targets count neither in training nor here. Small: 95% confidence intervals."
+        "targets count neither in training nor here. Small print: 95% confidence intervals."
     )
     return [table(caption, header, rows, "Value", "metrics.tsv")]
 

@@ -53,7 +53,7 @@ def scarce(results: Results) -> str:
     if not words and not classes:
         return ""
     where = "test" if results.split == "test" else "validation"
-    found = [f"{words[:1].upper()}{words[1:]}: the numbers may be different for others."] if words else []
+    found = [f"{words[:1].upper()}{words[1:]}: other examples may give different numbers."] if words else []
     found += [f"The {where} split has {classes}."] if classes else []
     groups = results.examples["group"].nunique() if "group" in results.examples else 0
     if not results.facts.folds and groups >= 3:

@@ -121,7 +121,7 @@ def _group(title: str, members: list[Results], base: Path) -> dict:
     )
     return {
         "title": title,
-        "caption": f"{caption}; small: 95% confidence intervals." if splits else f"{caption}.",
+        "caption": f"{caption}; small print: 95% confidence intervals." if splits else f"{caption}.",
         "glimpse": next((results.input.glimpse for results in members if results.input), "Prediction"),
         "metrics": [metric_name(name) for name in metrics],
         "compared": any(comparison(results) for results in members),

@@ -166,7 +166,7 @@ def _classes(results: Results, matches: pd.DataFrame, names: list[str]) -> Table
     if common := most_common(results, true):
         caption += f" {common}"
     if len(found) and found["low"].notna().any():
-        caption += " Small: 95% confidence intervals."
+        caption += " Small print: 95% confidence intervals."
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

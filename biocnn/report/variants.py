@@ -91,7 +91,8 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
     caption = (
         f"Mutation maps around variants (framed), for the allele with the larger {results.scale}. Letters: mean "
         f"decrease of the {results.scale} when the base is replaced; below: change of the {results.scale} by each "
-        "single replacement. The pointer shows position (in the window if ALT has another length), mutation and change."
+        "single replacement. Point at a square for position (in the window if ALT has another length), mutation and "
+        "change."
     )
     words, alt = hints(codes, changes, alphabet, places, marks), f"Mutation maps of {plural(len(titles), 'variant')}"
     return gallery.add("variants", figure, alt, caption, hints=words)

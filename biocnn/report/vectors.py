@@ -80,5 +80,5 @@ def _surprises(results: Results, mean: pd.DataFrame, truth: pd.DataFrame, most: 
     rows = []
     for kind, chosen in (("positive", missed), ("negative", false)):
         rows += [[kind, name, groups.get(name, ""), number(value)] for name, value in chosen.items()]
-    caption = "Most surprising held-out examples: positives with low and negatives with high probability."
+    caption = "Most surprising held-out examples: positives with a low probability and negatives with a high one."
     return table(caption, ["Truth", "Example", "Group", "Probability"], rows, "Probability")

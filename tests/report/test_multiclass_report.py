@@ -164,7 +164,7 @@ def test_a_class_without_test_images_has_an_empty_row(tmp_path: Path) -> None:
         write_report(tmp_path, settings, tmp_path / "report.html", tmp_path / "figures")
     text = re.sub("</?abbr[^>]*>", "", (tmp_path / "report.html").read_text())
     first = text.split('<p class="verdict">')[1].split("</p>")[0]
-    assert "Only 20 test images: the numbers may be different for others." in first
+    assert "Only 20 test images: other examples may give different numbers." in first
     assert "The test split has none of tiny." in first
     counts = pd.read_csv(tmp_path / "figures" / "confusion.tsv", sep="\t", index_col=0)
     assert counts.loc["tiny"].sum() == 0

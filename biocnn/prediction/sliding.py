@@ -17,7 +17,8 @@ from biocnn.nn.words import WordMixture
 
 WORD = 4  # bases looked up together, and positions computed together; tables of longer words do not fit into a cache
 LETTERS = 6  # A, C, G, T, unknown, padding
-CELLS = 1 << 18  # values of the convolution at a time: 1 MB, which fits into a processor's cache
+CELLS = 1 << 18  # values of the convolution at a time for each thread: 1 MB, which fits into the cache of a core
+ON_GPU = 64  # times as many on a GPU, which otherwise waits for instructions
 PARTS = 16  # parts of that size in one call, because the small steps around them have overhead
 VECTOR = 32  # channels that torch reduces together
 PROBES = 8  # random windows on which the network and its sliding form are compared
@@ -106,7 +107,8 @@ class SlidingNetwork:
 
     def _part(self, positions: int) -> int:
         """Return the number of windows of this many positions that are computed at a time."""
-        return max(1, CELLS // (len(self.bias) * max(positions, self.hanging) * WORD)) * WORD
+        cells = CELLS * (torch.get_num_threads() if self.table.device.type == "cpu" else ON_GPU)
+        return max(1, cells // (len(self.bias) * max(positions, self.hanging) * WORD)) * WORD
 
     @torch.inference_mode()
     def logits(self, codes: Tensor, stride: int) -> Tensor:

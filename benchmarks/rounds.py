@@ -52,7 +52,9 @@ def run(side: Side) -> dict[str, Any]:
     """Run a side in a separate process."""
     threads = str(side.task["threads"])
     command = [python_of(side.environment), "-m", f"benchmarks.sides.{side.module}", json.dumps(side.task)]
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1"}
+    # Settings of the caller's OpenMP, such as threads that sleep instead of waiting, would slow down small steps.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_", "KMP_"))}
+    environment = inherited | {"OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["no message"])[-1])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("biocnn")
 GENERIC = ("index", "table", "images", "labels", "boxes", "points", "data", "train", "peaks")  # uninformative names
+LEFT_OUT = "Settings that follow from the data, such as the network, are left out; docs/settings.md lists all settings."
 MOST = 10  # files without a use that are listed
 UNUSED = {"images": "not used; name a folder of new images new_photos, for example, or set apply: {images: FOLDER}"}
 LACKS = {
@@ -72,23 +73,20 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     draft = settle(proposal, ask)
     command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
     left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
-    read, assumed = [*map(_said, draft.checks.rows), *_few(left)], ask.assumed
-    for line in [*read, *(f"assumed: {line}" for line in assumed)]:
+    read = [*map(_said, draft.checks.rows), *_few(left)]
+    for line in [*read, *(f"assumed: {line}" for line in ask.assumed)]:
         log.info("%s", line)
     log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
     time, predicted = time_of(draft.settings, draft.raw), _predicted(draft.raw.facts)
     time = time and f", {time}"
-    quick = "For a first look in less time, add the line  train: {epochs: 6}; or use a GPU" if "hour" in time else ""
-    head = [f"Predicts {predicted}. To run it in this folder{time}:", f"  {command}", *filter(None, [quick]), ""]
-    head += [
-        "Settings that follow from the data, such as the network, are left out; docs/settings.md lists all settings."
-    ]
-    head += ["", "What was read:", *(f"  {line}" for line in read)]
-    head += ["", "Assumed:", *(f"  {line}" for line in assumed)] if assumed else []
+    quick = ["For a first look in less time, add the line  train: {epochs: 6}; or use a GPU"] * ("hour" in time)
+    head = [f"Predicts {predicted}. To run it in this folder{time}:", f"  {command}", *quick, "", LEFT_OUT]
+    for title, lines in (("What was read", read), ("Assumed", ask.assumed)):
+        head += ["", f"{title}:", *(f"  {line}" for line in lines)] if lines else []
     with atomic(out) as path:
         path.write_text(comment("\n".join(head)) + yaml_of(draft.sections, draft.notes), encoding="utf-8")
     log.info("%s: written; predicts %s", out, predicted)
-    for line in filter(None, [f"Next{time}: {command}", quick]):
+    for line in [f"Next{time}: {command}", *quick]:
         log.info("%s", line)
 
 
@@ -122,10 +120,8 @@ def _name(data: dict[str, Any]) -> str:
     """Return a name for the experiment: that of the file or folder with the answers."""
     answers = ("positives", "intervals", "tracks", "labels", "table", "npz", "folder", "coco", "voc", "yolo")
     keys = (*answers, "images", "sequences")
-    value = next(data[key] for key in keys if isinstance(data.get(key), Path | dict))
-    if isinstance(value, dict):
-        word = "_".join(value)
-    else:
-        path = value.resolve()
-        word = path.parent.name if path.name.split(".")[0].lower() in GENERIC else path.name.split(".")[0]
+    value = next(data[key] for key in keys if isinstance(data.get(key), str | dict))
+    path = Path("_".join(value) if isinstance(value, dict) else value).resolve()
+    word = path.name.split(".")[0]
+    word = path.parent.name if word.lower() in GENERIC and not isinstance(value, dict) else word
     return re.sub(r"[^A-Za-z0-9_-]+", "_", word)[:40].strip("_-") or "mine"

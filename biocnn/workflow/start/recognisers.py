@@ -2,10 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -32,6 +31,13 @@ TRUTH = r"gt$|ground|truth"  # in names of folders of masks, or of clean images
 GROUPS = r"bag|patient|donor|subject|animal|mouse|case|slide|plate|well|batch"
 ADJACENT = {"data.window": "bp of adjacent windows"}
 CLASS_NAMES = {"data.npz": "to name the classes 0, 1, ..., add classes: [healthy, sick]"}
+ALONE: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "npz": ("LabelledImages", "npz", "the labels in", CLASS_NAMES),
+    "coco": ("BoxedImages", "coco", "the boxes in", {}),
+    "voc": ("BoxedImages", "voc", "the boxes in", {}),
+    "yolo": ("BoxedImages", "yolo", "the boxes in", {}),
+    "class folders": ("LabelledImages", "folder", "the subfolder of", {}),
+}  # kinds that suffice: their data reader, its setting, and what is learned, with notes
 
 Found = dict[str, list[Item]]  # items by kind
 Data = dict[str, Any]  # settings of a data reader; items stand for their paths, None for no value
@@ -64,7 +70,7 @@ class Proposal:
         if not isinstance(value, Item):
             return value
         self.used += [value] * (value not in self.used)
-        return value.path
+        return str(value.path)
 
 
 def propose(items: list[Item]) -> list[Proposal]:
@@ -73,8 +79,7 @@ def propose(items: list[Item]) -> list[Proposal]:
     for item in items:
         of[item.kind].append(item)
     for rank in RANKS:
-        found = [one for kinds, ways in rank.items() if all(of[kind] for kind in kinds) for one in ways(of)]
-        if found:
+        if found := [one for ways in rank for one in ways(of)]:
             break
     new = _first([item for item in of["images"] if item.role == NEW])
     for one in found:
@@ -82,7 +87,7 @@ def propose(items: list[Item]) -> list[Proposal]:
             named = [*of["images"], *of["class folders"]] if "table" in one.data[0] else []  # by the cells of the table
             one.used += [item for item in named if item.role != NEW]
             if new and new not in one.used:
-                one.more["apply"] = {"images": new.path}
+                one.more["apply"] = {"images": str(new.path)}
                 one.used.append(new)
     return found
 
@@ -95,6 +100,8 @@ def _genome(of: Found) -> tuple[Item, Item | None, list[Item]]:
 
 
 def _peaks(of: Found) -> Iterator[Proposal]:
+    if not of["fasta"] or not of["bed"]:
+        return
     genome, closed, beds = _genome(of)
     peaks = dict(sorted({_word(item): item for item in sorted(beds, key=_summits)}.items()))
     if not peaks:
@@ -122,6 +129,8 @@ def _peaks(of: Found) -> Iterator[Proposal]:
 
 
 def _tracks(of: Found) -> Iterator[Proposal]:
+    if not of["fasta"] or not of["bigwig"]:
+        return
     genome, closed, beds = _genome(of)
     tracks = _by_strand(_named(of["bigwig"]))
     data: Data = {"name": "GenomeTracks", "genome": genome, "tracks": tracks, "window": 512}
@@ -157,6 +166,8 @@ def _by_strand(tracks: dict[str, Item]) -> dict[str, Item | dict[str, Item]]:
 
 def _sequences(of: Found) -> Iterator[Proposal]:
     """Use FASTA files with tables of labels, with negatives, or alone."""
+    if not of["fasta"]:
+        return
     tests = [item for item in of["fasta"] if "test" in item.path.name.lower()]
     main = [item for item in of["fasta"] if item not in tests] or tests
     bound = [item for item in main if not re.search(NEGATIVES, item.path.name.lower())] or main
@@ -240,17 +251,12 @@ def _kinds(item: Item) -> dict[str, str]:
     return found
 
 
-def _labels(kind: str, key: str, words: str, notes: dict[str, str], of: Found) -> Iterator[Proposal]:
-    """Use each item of a kind alone."""
-    for item in of[kind]:
-        yield Proposal(f"{words} {item.path.name}", [{"name": "LabelledImages", key: item}], notes=notes)
-
-
-def _boxes(kind: str, of: Found) -> Iterator[Proposal]:
-    """Use boxes with a folder of images, or with images at the paths that they state."""
-    for item in of[kind]:
-        data = {"name": "BoxedImages", kind: item, "images": _first(_pictures(of))}
-        yield Proposal(f"the boxes in {item.path.name}", [data])
+def _alone(of: Found) -> Iterator[Proposal]:
+    """Use an item alone; boxes with a folder of images, or with images at the paths that they state."""
+    for kind, (reader, key, words, notes) in ALONE.items():
+        images = _first(_pictures(of)) if reader == "BoxedImages" else None
+        for item in of[kind]:
+            yield Proposal(f"{words} {item.path.name}", [{"name": reader, key: item, "images": images}], notes=notes)
 
 
 def _pairs(of: Found) -> Iterator[Proposal]:
@@ -297,17 +303,6 @@ def _word(item: Item) -> str:
     return re.sub(r"\W+", "_", item.path.name.split(".")[0]).strip("_") or "output"
 
 
-# What may be learned, by the kinds of items that must be there; a rank is used if those above it yield nothing. What is
-# asked follows from the settings of the data reader: QUESTIONS in settle.py.
-RANKS: tuple[dict[tuple[str, ...], Callable[[Found], Iterator[Proposal]]], ...] = (
-    {("fasta", "bed"): _peaks, ("fasta", "bigwig"): _tracks, ("table",): _tables},
-    {("fasta",): _sequences},
-    {
-        ("npz",): partial(_labels, "npz", "npz", "the labels in", CLASS_NAMES),
-        ("coco",): partial(_boxes, "coco"),
-        ("voc",): partial(_boxes, "voc"),
-        ("yolo",): partial(_boxes, "yolo"),
-        ("class folders",): partial(_labels, "class folders", "folder", "the subfolder of", {}),
-        ("images",): _pairs,
-    },
-)
+# What may be learned; a rank is used if those above it yield nothing. What is asked follows from the settings of the
+# data reader: QUESTIONS in settle.py.
+RANKS = ((_peaks, _tracks, _tables), (_sequences,), (_alone, _pairs))

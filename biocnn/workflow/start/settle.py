@@ -1,16 +1,12 @@
 """Read the data as `biocnn check` does, and settle open settings: by the data, by an answer, or by default."""
 
 import re
-import tempfile
-from collections.abc import Collection
-from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from biocnn.config.experiment import load
+from biocnn.config.experiment import settings_of
 from biocnn.config.registry import target
 from biocnn.config.schema import settings_schema
 from biocnn.config.settings import Settings, Split
@@ -25,7 +21,6 @@ from biocnn.io.tile_names import of_examples
 from biocnn.tasks.inputs import make_input
 from biocnn.workflow.start.questions import Questions
 from biocnn.workflow.start.recognisers import BESIDE, GROUPS, Proposal
-from biocnn.workflow.start.text import yaml_of
 
 FEW = 10  # groups, below which folds use the data better than one split
 FOLDS = 5
@@ -55,14 +50,7 @@ class Draft:
 
     def read(self) -> None:
         """Read the data, with paths that are relative to the working folder."""
-        self.checks = Checks()
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "experiment.yaml"
-            path.write_text(yaml_of(self.sections, {}), encoding="utf-8")
-            try:
-                self.settings = load(path).settings
-            except InputError as error:
-                raise InputError(error.message.replace(f"{path}: ", ""), error.remedy) from error
+        self.checks, self.settings = Checks(), settings_of(self.sections)
         self.raw = read_data(self.settings, self.checks)
 
     def read_leniently(self, ask: Questions) -> None:
@@ -90,7 +78,8 @@ def settle(proposal: Proposal, ask: Questions) -> Draft:
     draft = _read_any(proposal, ask)
     for key, question in QUESTIONS.items():
         data = draft.sections["data"]
-        if key in _settings_of(data) and key not in data and (answer := question(draft, ask)):
+        known = settings_schema(target("data", data["name"])).model_fields
+        if key in known.keys() - data.keys() and (answer := question(draft, ask)):
             data[key], draft.notes[f"data.{key}"] = answer
             draft.read_leniently(ask)
     _split(draft, ask)
@@ -102,19 +91,13 @@ def _read_any(proposal: Proposal, ask: Questions) -> Draft:
     faults: list[InputError] = []
     for lenient in (False, True):
         for data in proposal.data:
-            draft = Draft({"data": dict(data)} | deepcopy(proposal.more), dict(proposal.notes))
+            draft = Draft({"data": dict(data), **proposal.more}, dict(proposal.notes))
             try:
                 draft.read_leniently(ask) if lenient else draft.read()
+                return draft
             except InputError as error:
                 faults.append(error)
-                continue
-            return draft
     raise faults[0]
-
-
-def _settings_of(data: dict[str, Any]) -> Collection[str]:
-    """Return the names of the settings of a data reader."""
-    return settings_schema(target("data", data["name"])).model_fields
 
 
 def _blocks(draft: Draft, ask: Questions) -> Answer:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
@@ -30,9 +29,8 @@ def flow(value: Any) -> str:
         return "{" + ", ".join(f"{flow(key)}: {flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(flow, value)) + "]"
-    text = str(value) if isinstance(value, Path) else value
-    plain = isinstance(text, str) and PLAIN.fullmatch(text) and text.lower() not in RESERVED
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    plain = isinstance(value, str) and PLAIN.fullmatch(value) and value.lower() not in RESERVED
+    return value if plain else json.dumps(value, ensure_ascii=False)
 
 
 def comment(text: str) -> str:

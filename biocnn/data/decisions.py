@@ -51,6 +51,7 @@ ANCHOR = 8  # most cells of a level along the side of its anchors
 COUNTED_PIXELS, COUNTED_LEVELS = 2**16, 4  # of a batch of densities, and most levels of a network
 STEM_PIXELS = {"huge": 2**21, "large": 2**21, "medium": 2**19, "small": 2**18}  # of a batch
 RARE = 0.05  # share of pixels below which a class is oversampled
+FEW = 1000  # training images; from so many, networks learn what brightness means by themselves
 FOREGROUND = 1 / 3  # share of patches with rare classes, as in nnU-Net
 
 
@@ -77,6 +78,7 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
     choose = Choice()
     if not make_task(facts).target.spatial:
         decide_whole(facts, train, model, choose)
+        choose("intensities", model, "model", _intensities(facts))
         return choose.found
     patch = choose("patch", train, "train", _patch(facts, memory))
     task = make_task(facts)
@@ -287,3 +289,12 @@ def _foreground(facts: Facts, patch: list[int]) -> Decision:
         return Decision(value=0.0, reason=f"each class has at least {RARE:.0%} of the pixels: random patches find it")
     why = f"the rarest class has {rarest:.2%} of the pixels: a third of the patches show rare classes"
     return Decision(value=round(FOREGROUND, 2), reason=why)
+
+
+def _intensities(facts: Facts) -> Decision:
+    few = plural(facts.n.train, "training image")
+    if not make_task(facts).standardised:
+        return Decision(value=False, reason="for numbers only: classes and grades were not learned better with them")
+    if facts.n.train < FEW:
+        return Decision(value=True, reason=f"{few}: few to learn from how numbers depend on brightness")
+    return Decision(value=False, reason=f"{few}: enough to learn how numbers depend on brightness")

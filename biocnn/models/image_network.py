@@ -11,6 +11,7 @@ from biocnn.core.plurals import plural
 from biocnn.nn.blocks import GlobalPool, he, kaiming
 from biocnn.nn.classifier_blocks import AdaptivePool, body_before
 from biocnn.nn.covariates import apart
+from biocnn.nn.intensities import Intensities
 from biocnn.nn.unet_blocks import fit_to
 
 
@@ -32,6 +33,8 @@ class ImageNetwork(nn.Module):
         the last values.
     mean, sd
         Subtracted from each channel of x, and divisor of the difference; None: 0 and 1.
+    intensities
+        Statistics of x, which the last layer of the head receives behind the features; None: none.
     """
 
     gives_vectors = False  # whether, in training, the vectors before the last layer are returned as well
@@ -47,9 +50,11 @@ class ImageNetwork(nn.Module):
         least: int = 1,
         mean: Sequence[float] | None = None,
         sd: Sequence[float] | None = None,
+        intensities: Intensities | None = None,
     ) -> None:
         super().__init__()
         self.features, self.pool, self.head, self.least = features, pool, head, least
+        self.intensities = intensities
         self.BODY = body_before(head)
         self.in_channels = next(m.in_channels for m in features.modules() if isinstance(m, _ConvNd))
         for name, values in (("mean", mean), ("sd", sd)):
@@ -62,13 +67,17 @@ class ImageNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         x, z = apart(x, self.in_channels)
-        vectors = self.head[:-1](self._pooled(x))
+        vectors = self._vectors(x)
         logits = self.head[-1](torch.cat([vectors, z], dim=1) if z.shape[1] else vectors)
         return [logits, vectors] if self.training and self.gives_vectors else logits
 
     def vectors(self, x: Tensor) -> Tensor:
         """Return what the last layer of the head receives: (N, C, *spatial) to (N, F)."""
-        return self.head[:-1](self._pooled(apart(x, self.in_channels)[0]))
+        return self._vectors(apart(x, self.in_channels)[0])
+
+    def _vectors(self, x: Tensor) -> Tensor:
+        features = self.head[:-1](self._pooled(x))
+        return torch.cat([features, self.intensities(x).to(features)], dim=1) if self.intensities else features
 
     def _pooled(self, x: Tensor) -> Tensor:
         x = x if self.mean is None else x - _of_channels(self.mean, x)

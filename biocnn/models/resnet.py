@@ -11,6 +11,7 @@ from biocnn.core.ranges import BelowOne, Positive, Size
 from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock, GlobalPool, pool
 from biocnn.nn.classifier_blocks import dense_head, residual_block
+from biocnn.nn.intensities import NUMBER, Intensities
 from biocnn.nn.unet_blocks import as_list
 
 WIDTHS = (64, 128, 256, 512)
@@ -40,6 +41,9 @@ class ResNet(ImageNetwork):
     mean, sd
         Subtracted from each channel of x (pixels of about 0 to 1), and divisor of the difference. None: 0 and 1,
         unless the network starts from weights of torchvision.
+    intensities
+        Whether the last layer also receives mean, standard deviation and percentiles of each channel of the image; in a
+        training it then starts at a linear model of these. None: no, unless decided from the data.
 
     Raises
     ------
@@ -64,6 +68,7 @@ class ResNet(ImageNetwork):
         dropout: BelowOne = 0.0,
         mean: tuple[float, ...] | None = None,
         sd: tuple[Positive, ...] | None = None,
+        intensities: bool | None = None,
     ) -> None:
         depth = 18 if depth is None else depth
         if depth not in BLOCKS:
@@ -95,6 +100,7 @@ class ResNet(ImageNetwork):
                 for block in range(number)
             ]
             features.append(nn.Sequential(*blocks))
-        head = dense_head([widths[-1], out_channels], dropout)
-        super().__init__(nn.Sequential(*features), GlobalPool("average"), head, mean=mean, sd=sd)
+        beside = Intensities(in_channels) if intensities else None
+        head = dense_head([widths[-1] + (NUMBER * in_channels if beside else 0), out_channels], dropout)
+        super().__init__(nn.Sequential(*features), GlobalPool("average"), head, mean=mean, sd=sd, intensities=beside)
         self.widths = widths[1:]  # channels after each stage

@@ -25,6 +25,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import GIB, resolve
 from biocnn.data.frame import frame_of
 from biocnn.losses import Loss
+from biocnn.models.image_network import ImageNetwork
 from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.nn.words import WordMixture
@@ -36,6 +37,7 @@ from biocnn.training import batches
 from biocnn.training.checkpoint import build_model, completed, save_model, versions, with_words
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import default_device, give_vectors, logits_of, owns_loss, predict_batches
+from biocnn.training.linear_start import start_at_intensities
 from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.resource_estimate import FLOAT32, memory_bytes, memory_errors, resident_bytes
@@ -155,6 +157,13 @@ def train_run(
         if processes.of_first(bool(files and states and states.put_back(files))):
             log(f"already trained with the same settings, code and data: see {state}")
             return _read_files(network, *files)
+        if (
+            isinstance(network, ImageNetwork)
+            and network.intensities
+            and task.standardised
+            and not transfer.copied_last(network)
+        ):
+            log(start_at_intensities(network, train, val, loss, task))
         if at_words and isinstance(network, SequenceNetwork):
             found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)
             log(f"{len(found)} of the first kernels start at words, the most predictive first: {', '.join(found[:8])}")

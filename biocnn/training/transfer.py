@@ -16,6 +16,7 @@ from biocnn.core.errors import InputError
 from biocnn.core.files import sha256
 from biocnn.core.plurals import plural
 from biocnn.data.decisions import fill_in
+from biocnn.models.image_network import ImageNetwork
 from biocnn.nn.blocks import ConvBlock
 from biocnn.tasks.facts import Decision, Facts
 from biocnn.training.pretrained import MEAN, SD, Source, read_source
@@ -56,6 +57,11 @@ class TransferState:
             if frozen and isinstance(part, _BatchNorm):
                 part.eval()
         return changed
+
+    def copied_last(self, network: ImageNetwork) -> bool:
+        """Return whether the last layer of a network for images is a copy."""
+        last = f"head.{len(network.head) - 1}."
+        return any(f"{name}.".startswith(last) for name in self.record.get("taken", ()))
 
     def weights(self, network: nn.Module) -> list[Tensor]:
         """Return the weights of the body."""

@@ -23,8 +23,15 @@ def values(*arguments) -> dict:
 def test_a_usual_set_of_small_images() -> None:
     assert values(facts((28, 28))) == {
         "size": [28, 28], "fit": "crop", "stem": "small", "depth": 18, "channels": [32, 64, 128, 256],
-        "batch_size": 64, "steps_per_epoch": None, "epochs": 50,
+        "batch_size": 64, "steps_per_epoch": None, "epochs": 50, "intensities": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "n", "expected"), [("regression", 999, True), ("regression", 1000, False), ("multiclass", 9, False)]
+)
+def test_intensities_help_to_learn_numbers_from_few_images(task: str, n: int, expected: bool) -> None:
+    assert values(facts((28, 28), n=n).model_copy(update={"task": task}))["intensities"] is expected
 
 
 @pytest.mark.parametrize(
@@ -83,10 +90,12 @@ def test_settings_override_decisions() -> None:
     assert decisions["size"].reason == "given: train.size"
 
 
-@pytest.mark.parametrize(("name", "listed"), [("ResNet", {"stem", "depth", "channels"}), ("SlideNet", {"channels"})])
+@pytest.mark.parametrize(
+    ("name", "listed"), [("ResNet", {"stem", "depth", "channels", "intensities"}), ("SlideNet", {"channels"})]
+)
 def test_settings_of_another_network_are_not_listed(name: str, listed: set[str]) -> None:
     found = facts((28, 28))
     found = found.model_copy(update={"decisions": found.decisions | decide(found)})
     _, decisions = resolve(experiment(name, data="LabelledImages"), found)
-    assert decisions.keys() & {"stem", "depth", "channels"} == listed
+    assert decisions.keys() & {"stem", "depth", "channels", "intensities"} == listed
     assert {"size", "epochs"} <= decisions.keys()

@@ -1,0 +1,71 @@
+"""The last layer starts at a linear model of intensities: that of scikit-learn."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
+from tiny import image_facts
+from torch import Tensor, nn
+
+from biocnn.models.resnet import ResNet
+from biocnn.tasks import make_task
+from biocnn.training import linear_start
+from biocnn.training.linear_start import start_at_intensities
+
+LOSS, TASK = nn.MSELoss(), make_task(image_facts(task="regression", outputs=["bright"]))
+
+
+class Images:
+    """Images whose targets are their brightness, or noise."""
+
+    def __init__(self, seed: int, *, noise: bool = False) -> None:
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(0.2, 1, (30, 1, 1, 1)) * rng.random((30, 1, 6, 6))
+        y = rng.normal(size=(30, 1)) if noise else x.mean(axis=(2, 3)) + 0.02 * rng.normal(size=(30, 1))
+        self.x, self.y = torch.from_numpy(x).float(), torch.from_numpy(y).float()
+
+    def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return zip(self.x.split(20), self.y.split(20), strict=True)
+
+
+def started(train: Images, val: Images) -> tuple[ResNet, str]:
+    network = ResNet(2, 1, 1, channels=(2, 2, 2, 2), stem="small", intensities=True)
+    line = start_at_intensities(network, train, val, LOSS, TASK)
+    return network.eval(), line
+
+
+@pytest.mark.parametrize("penalty", [1e-2, 1.0])
+def test_the_network_predicts_what_ridge_regression_does(monkeypatch: pytest.MonkeyPatch, penalty: float) -> None:
+    monkeypatch.setattr(linear_start, "PENALTIES", (penalty,))
+    train, val = Images(1), Images(2)
+    network, line = started(train, val)
+    model = Ridge(penalty * len(train.y) / 2).fit(network.intensities(train.x), train.y)
+    with torch.no_grad():
+        found = network(val.x)
+    np.testing.assert_allclose(found, model.predict(network.intensities(val.x)).reshape(-1, 1), rtol=0, atol=1e-3)
+    r2 = r2_score(val.y, found)
+    assert line == f"a linear model of intensities has a validation R² of {r2:.3f}: the last layer starts there"
+
+
+def test_the_penalty_is_the_best_one_for_the_validation_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, val = Images(1), Images(2)
+    best, alone = started(train, val)[1], []
+    for penalty in linear_start.PENALTIES:
+        with monkeypatch.context() as patch:
+            patch.setattr(linear_start, "PENALTIES", (penalty,))
+            alone.append(started(train, val)[1])
+    assert best == max(alone) > min(alone)
+
+
+def test_a_network_does_without_intensities_that_explain_little() -> None:
+    network, line = started(Images(1, noise=True), Images(2, noise=True))
+    assert line.endswith("below 0.9: the network does without them")
+    x = Images(2).x
+    with torch.no_grad():
+        assert not network.intensities(x).any()
+        torch.testing.assert_close(
+            network(x), network.head[-1](torch.nn.functional.pad(network.vectors(x)[:, :2], (0, 9)))
+        )

@@ -28,7 +28,7 @@ class Questions:
         for number, (name, meaning) in enumerate(options.items(), 1):
             print(f"  {number}  {name}" + (f": {meaning}" if meaning else ""))
         while True:
-            given = self._line(f"Number or word [{names[0]}]: ") or names[0]
+            given = self._line("Number or word [1]: ") or names[0]
             if given in names:
                 return given
             if given.isdecimal() and 0 < int(given) <= len(names):
@@ -45,7 +45,7 @@ class Questions:
                 found = found * many if len(found) == 1 else found
                 if len(found) == many and all(0 < number < float("inf") for number in found):
                     return found
-            print(f"{given!r}: give {many} numbers above 0, with decimal points, separated by blanks")
+            print(f"{given!r}: give one number above 0, such as 0.5, or {many}, separated by blanks")
         return []
 
     def _line(self, prompt: str) -> str:

@@ -106,7 +106,7 @@ def with_hints(svg: str, hints: Mapping[str, Sequence[str]]) -> str:
 
 
 def _cell(path: str, fill: str, hint: str) -> str:
-    x, y, right, _, _, low, *_ = map(float, re.findall(r"-?[\d.]+", path))
+    x, y, right, _, _, low, *_ = (round(float(one), 2) for one in re.findall(r"-?[\d.]+", path))  # without seams
     box = f"M{x:.2f} {y:.2f}h{right - x:.2f}v{low - y:.2f}h{x - right:.2f}z"
     return f'<path d="{box}" fill="{fill}"><title>{escape(hint)}</title></path>'
 

@@ -31,7 +31,7 @@ def explanation(results: Results, settings: Settings, gallery: Gallery) -> Secti
     folder = results.folder / "explain"
     counts = results.table("explain/counts.tsv")
     if len(counts):
-        beside = " All of it is computed with all covariates missing." if results.facts.covariates else ""
+        beside = " Computed with all covariates missing." if results.facts.covariates else ""
         if results.facts.signal:
             beside = (
                 " Sequences, mutants and references have the same tracks: all contributions are of bases, given these."

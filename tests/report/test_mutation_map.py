@@ -73,14 +73,15 @@ def test_cells_of_the_page_have_words_in_their_place(tmp_path) -> None:
     figure = mutation_maps([codes], [change], [""], "ACGU", "logit")
     words = hints([codes], [change], "ACGU", [("chr2", 99, 111, "-")])
     page = Gallery(tmp_path).add("map", figure, "alt", "caption", hints=words).source
-    cells = re.findall(r'<path d="M([\d.]+) ([\d.]+)h[^"]+" fill="(#\w+)"><title>([^<]+)</title></path>', page)
+    cells = re.findall(r'<path d="M([\d.]+) ([\d.]+)h([\d.]+)[^"]+" fill="(#\w+)"><title>([^<]+)</title></path>', page)
     assert [escape(word) for word in words["map-0"]] == [title for *_, title in cells]
-    assert len({x for x, *_ in cells}) == 12
+    assert len(starts := {x for x, *_ in cells}) == 12
+    assert len(starts & {f"{float(x) + float(width):.2f}" for x, _, width, *_ in cells}) == 11, "there are no gaps"
     assert len({y for _, y, *_ in cells}) == 4
     assert words["map-0"][0].startswith(f"chr2:111 (−) {'ACGU'[codes[0]]}")
     assert words["map-0"][11].startswith("chr2:100 (−)")
     assert words["map-0"][2 * 12 + 5] == f"chr2:106 (−) N>G {number(change[2, 5])}"
     assert hints([codes], [change], "ACGU", [None])["map-0"][3].startswith("position 4 ")
     reddest = max(range(48), key=lambda i: change.flat[i])
-    assert int(cells[reddest][2][1:3], 16) > int(cells[reddest][2][5:7], 16), "increases are red"
+    assert int(cells[reddest][3][1:3], 16) > int(cells[reddest][3][5:7], 16), "increases are red"
     assert "<title>" not in (tmp_path / "map.svg").read_text()

@@ -157,12 +157,7 @@ def train_run(
         if processes.of_first(bool(files and states and states.put_back(files))):
             log(f"already trained with the same settings, code and data: see {state}")
             return _read_files(network, *files)
-        if (
-            isinstance(network, ImageNetwork)
-            and network.intensities
-            and task.standardised
-            and not transfer.copied_last(network)
-        ):
+        if isinstance(network, ImageNetwork) and network.intensities and not transfer.copied_last(network):
             log(start_at_intensities(network, train, val, loss, task))
         if at_words and isinstance(network, SequenceNetwork):
             found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)

@@ -69,3 +69,12 @@ def test_a_network_does_without_intensities_that_explain_little() -> None:
         torch.testing.assert_close(
             network(x), network.head[-1](torch.nn.functional.pad(network.vectors(x)[:, :2], (0, 9)))
         )
+
+
+def test_for_classes_intensities_are_only_standardised() -> None:
+    images, network = Images(1), ResNet(2, 1, 2, channels=(2, 2, 2, 2), stem="small", intensities=True)
+    weights = network.head[-1].weight.clone()
+    task = make_task(image_facts(task="multiclass", outputs=["a", "b"]))
+    start_at_intensities(network, images, images, nn.CrossEntropyLoss(), task)
+    assert network.head[-1].weight.equal(weights)
+    assert network.intensities(images.x).mean(0).abs().max() < 1e-4

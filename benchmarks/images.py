@@ -237,7 +237,7 @@ def write_page(result: dict[str, Any]) -> None:
                 title,
                 _networks(found["runs"]),
                 f"{found['weights']:,}",
-                f"{found['minutes']:.0f} min",
+                f"{found['minutes']:.0f} min" if found["minutes"] >= 1 else f"{60 * found['minutes']:.0f} s",
                 f"{found['memory_mb'] / 1000:.1f} GB",
                 f"{found['predict_seconds']:.0f} s",
             )

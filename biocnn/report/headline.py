@@ -79,6 +79,7 @@ BASELINES = {  # names in audit.tsv, and in a sentence
     "input": "the input itself",
     "best filter": "the best filter",
     "6-mers around the base": "a linear model of the 6-mers around a base",
+    "covariates": "a linear model of covariates",
 }
 NEGATIVES = {
     "random": "random windows",
@@ -94,6 +95,12 @@ SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a databas
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
 _THRESHOLD = re.compile(r"^average_precision_iou_(0\.\d+)$")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def rival(baseline: str) -> str:
+    """Return the name of a baseline in a sentence."""
+    name, joined, _ = baseline.partition(" + covariates")
+    return BASELINES.get(name, name) + " with covariates" * bool(joined)
 
 
 def threshold(metric: str) -> float | None:
@@ -257,7 +264,7 @@ def caution(results: Results) -> str:
     numbers, several, behind = ", ".join(map(difference, rows.itertuples())), table["output"].nunique(), ""
     if several > 1:
         behind = f" for {worst['output']} ({lost['output'].nunique()} of {several} outputs are affected)"
-    return f"The network {verb} {BASELINES.get(worst['baseline'], worst['baseline'])}{behind}: {numbers}."
+    return f"The network {verb} {rival(worst['baseline'])}{behind}: {numbers}."
 
 
 def nothing_found(results: Results) -> str:
@@ -297,7 +304,7 @@ def comparison(results: Results) -> str:
     if (few := int(table["n"].max())) < FEW:
         return f"too few examples ({few}) for a comparison"
     least = table.loc[table["gain"].idxmin()]
-    name, gain = BASELINES.get(least["baseline"], least["baseline"]), number(abs(least["gain"]))
+    name, gain = rival(least["baseline"]), number(abs(least["gain"]))
     unit, several = metric_name(metric), table["output"].nunique() > 1
     where = f" for {least['output']}" if several else ""
     if _clear(table).all():

@@ -15,6 +15,7 @@ from biocnn.report.headline import (
     metric_name,
     number,
     probability,
+    rival,
     threshold,
     top_motif,
     verdict,
@@ -36,6 +37,11 @@ def test_numbers(value, text):
 def test_small_numbers_are_not_written_as_zero(value, text):
     """An error of 1e-8 in the unit of the targets is not 0."""
     assert number(value).replace("\u00a0", " ") == text
+
+
+def test_baselines_with_covariates_are_named_in_sentences():
+    assert rival("intensities + covariates") == "a linear model of intensities with covariates"
+    assert rival("covariates") == "a linear model of covariates"
 
 
 @pytest.mark.parametrize(

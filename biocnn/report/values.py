@@ -32,7 +32,9 @@ def regression(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
     )
     first = next(iter(found.values()))
     if first["low"].notna().any():
-        caption += " Lines: intervals that are to contain 90% of measured values; orange: those that do not."
+        lines = " Lines: intervals that are to contain 90% of measured values; orange: those that do not."
+        many = " Orange: outside the interval that is to contain 90% of measured values."
+        caption += lines if len(first) <= _LINES else many
     blocks: list[Picture | Table | Text] = [
         gallery.add("agreement", agreement(found), "Predicted against measured values, and residuals", caption)
     ]

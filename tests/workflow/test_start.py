@@ -275,12 +275,14 @@ def test_a_wrong_value_does_not_make_masks_objects(capsys: pytest.CaptureFixture
     assert "unexpected value" in capsys.readouterr().err
 
 
-def test_images_and_masks_in_one_folder() -> None:
+def test_images_and_masks_in_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "time_of", lambda settings, raw: "about 2 hours")
     for i in range(12):
         picture(f"cells/{i}_img.png")
         picture(f"cells/{i}_masks.png", "mask")
     assert start()["data"] == {"name": "Images", "images": "cells", "masks": "cells"}
     assert "images and masks paired by: same name without words such as _mask (12)" in Path("mine.yaml").read_text()
+    assert "add the line  train: {epochs: 6, steps_per_epoch: 50}; or use a GPU" in Path("mine.yaml").read_text()
 
 
 @pytest.mark.parametrize("targets", ["clean", "gt"])

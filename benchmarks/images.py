@@ -101,8 +101,8 @@ SETS: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
         "white blood cells, three outputs of one network",
         {
             "accuracy": ("accuracy of the kind", ""),
-            "nucleus_share/mae": ("MAE of the share of the nucleus", ""),
-            "cell_area/mae": ("MAE of the area of the cell, pixels", ""),
+            "nucleus_share/r2": ("R² of the share of the nucleus", ""),
+            "cell_area/r2": ("R² of the area of the cell", ""),
         },
     ),
     "wbc_cut": (

@@ -129,7 +129,8 @@ def totals(
     values = [value + (1 if counts else 0) for pair in observed.values() for each in pair for value in each] or span
     right.plot([min(values), max(values)], [min(values), max(values)], color=MUTED, linewidth=0.8, linestyle=":")
     if counts:
-        for axes in (left, middle, right):
+        wide = max(values) >= 10 * min(values)  # a narrower range may lack labelled ticks on a logarithmic axis
+        for axes in (left, middle, right) if wide else (left, middle):
             axes.set(xscale="log", yscale="log")
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -187,7 +187,7 @@ def read(results: Path, name: str) -> dict[str, Any]:
                 {
                     "metric": key,
                     "output": output,
-                    "one": [float(single.mean()), float(single.std(ddof=0))],
+                    "one": [float(single.mean()), float(single.std() if len(single) > 1 else 0.0)],
                     "together": ensemble[["value", "low", "high"]].iloc[0].tolist(),
                     "simple": simple,
                 }

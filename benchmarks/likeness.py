@@ -75,7 +75,7 @@ def write_page(result: dict[str, Any]) -> None:
 
 
 def _shown(values: list[float]) -> str:
-    spread = f" ± {np.std(values):.3f}" if len(values) > 1 else ""
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{spread}" if values else ""
 
 

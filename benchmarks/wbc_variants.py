@@ -86,7 +86,7 @@ def _dataset(folder: Path, given: Mapping[str, Any], data: Path) -> biocnn.Datas
 
 def _shown(values: list[float]) -> str:
     digits = 3 if max(np.abs(values), default=0) < 10 else 0
-    return f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}" if values else ""
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}" if values else ""
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ from biocnn.training.word_kernels import start_at_words
 from biocnn.training.words import describe_words, fit_words, mixes_words, words_bytes, words_seconds
 
 Log = Callable[[str], None]
+FEW_STEPS = 100  # networks for maps of images and boxes hardly find anything after fewer
 SHIFT = 5  # bp between the windows around a positive
 
 
@@ -249,6 +250,9 @@ def announce(
         + f"precision {section.precision}, about {held / GIB:.1f} GB of memory"
     )
     log(f"{plural(section.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(section.batch_size, 'example')}")
+    if section.patch and steps * section.epochs < FEW_STEPS:
+        few = plural(steps * section.epochs, "step")
+        log(f"warning: {few} in all are few: leave out train.epochs, or set train.steps_per_epoch, for example to 50")
 
 
 def try_step(

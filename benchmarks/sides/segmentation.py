@@ -25,18 +25,20 @@ def biocnn(task: dict[str, Any]) -> int:
 
 def monai(task: dict[str, Any]) -> int:
     """Process the file to maps of all pixels."""
+    import numpy as np
     import tifffile
     import torch
     from monai.inferers import sliding_window_inference
 
-    from biocnn.io.intensity import range_of
+    from biocnn.io.intensity import image_ranges
     from biocnn.nn.encode import normalise, to_tensor
     from biocnn.training.checkpoint import load_model
 
     image = tifffile.imread(task["image"])[None]
     network, meta = load_model(task["model"])
-    intensity = None if meta.facts.normalise == "image" else meta.facts.intensity
-    x = normalise(to_tensor(image)[None], *map(torch.from_numpy, range_of(image, intensity)))
+    intensity = meta.facts.intensity
+    limits = image_ranges([image])[0] if meta.facts.normalise == "image" else np.float32([intensity.low, intensity.high])
+    x = normalise(to_tensor(image)[None], *torch.from_numpy(limits))
     with torch.no_grad():
         p = sliding_window_inference(x, (256, 256), 4, network.to(memory_format=torch.contiguous_format), overlap=0.25)
     return p.shape[1]

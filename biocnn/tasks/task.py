@@ -286,6 +286,10 @@ class Task(ABC):
         """Choose the settings of ``decide`` on validation examples, given their probabilities and ground truth."""
         return {}
 
+    def tuning_seconds(self) -> float:
+        """Return about how long ``tune`` takes on a core."""
+        return 0.0
+
     def remarks(self, postprocess: dict[str, Any]) -> "Iterator[str]":
         """Yield what is unusual about the settings that ``tune`` chose."""
         yield from ()

@@ -150,7 +150,7 @@ def train_run(
     announce(network, section, facts.n, len(plan), memory, device, processes, log)
 
     def later(validation: float) -> float:
-        last = validation * passes(section, dataset)
+        last = validation * passes(section, dataset) + task.tuning_seconds()
         return last + words_seconds(settings, dataset) if mixes else last
 
     mark = fingerprint(settings, dataset, seed, network, processes.number)

@@ -3,16 +3,19 @@
 import resource
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from tiny import experiment, images, sequences, stored
+from tiny import experiment, image_facts, images, sequences, stored
 from trainings import CPU, SERVER, Run
 
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
+from biocnn.data.measured import measure_sizes
 from biocnn.losses import dice_bce
 from biocnn.models import UNet
 from biocnn.nn.precision import autocast
+from biocnn.tasks import make_task
 from biocnn.training.optimizer import make_optimizer
 from biocnn.training.resource_estimate import (
     DAY,
@@ -49,6 +52,13 @@ def test_the_forecast_includes_validations() -> None:
     pace.validation_seconds = 40.0  # measured
     # 900 steps, 10 validations, one that takes twice as long, in float32 to choose the precision, and what follows.
     assert [pace.note(0.5, 100) for _ in range(TIMED)][-1][0].endswith("about 18.5 minutes left")
+
+
+def test_the_settings_of_objects_are_chosen_for_8_microseconds_per_pixel_of_at_most_8_million() -> None:
+    sizes = measure_sizes(np.array([[1, 100, 200]]))
+    for n, seconds in ((10, 1.6), (1000, 64)):
+        facts = image_facts(task="instances", sizes=sizes, n={"train": 9, "val": n, "test": 1})
+        assert make_task(facts).tuning_seconds() == pytest.approx(seconds)
 
 
 def test_a_day_warns() -> None:

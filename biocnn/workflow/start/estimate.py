@@ -104,8 +104,8 @@ def seconds(settings: Settings, raw: Raw) -> tuple[float, float]:
         sample = _sample(settings, raw, Path(folder) / "sample")
         plans = [with_values(settings, drawn(settings, k)) for k in range(len(settings.calibrate.candidates or ()))]
         rates = [sample.rate(plan) for plan in plans or [settings]]
-        words = sample.words(settings)
-        finals = [rate * sample.work(plan) + words for rate, plan in zip(rates, plans or [settings], strict=True)]
+        fixed = sample.words(settings) + make_task(sample.facts).tuning_seconds()
+        finals = [rate * sample.work(plan) + fixed for rate, plan in zip(rates, plans or [settings], strict=True)]
         brief, longer = (
             sorted(rates[k] * sample.work(trial_plan(settings, k, sample.facts, round)) for k in range(len(plans)))
             for round in (1, 2)

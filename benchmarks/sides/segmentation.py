@@ -36,8 +36,8 @@ def monai(task: dict[str, Any]) -> int:
 
     image = tifffile.imread(task["image"])[None]
     network, meta = load_model(task["model"])
-    intensity = meta.facts.intensity
-    limits = image_ranges([image])[0] if meta.facts.normalise == "image" else np.float32([intensity.low, intensity.high])
+    common = meta.facts.intensity
+    limits = image_ranges([image])[0] if meta.facts.normalise == "image" else np.float32([common.low, common.high])
     x = normalise(to_tensor(image)[None], *torch.from_numpy(limits))
     with torch.no_grad():
         p = sliding_window_inference(x, (256, 256), 4, network.to(memory_format=torch.contiguous_format), overlap=0.25)

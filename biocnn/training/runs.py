@@ -144,13 +144,13 @@ def train_run(
             log(f"warning: train.precision is {asked}, but this machine has no instructions for it: using float32")
         validated = val.largest / (x[0].numel() / x.shape[-1 - facts.spatial_dims])
         deterministic, memory = try_step(network, loss, x, y, section, processes, log, validated)
-    mixes = mixes_words(section, dataset)
+    mixes = mixes_words(settings, dataset)
     if mixes and device.type == "cpu":
         memory = max(memory, words_bytes(settings, dataset))
     announce(network, section, facts.n, len(plan), memory, device, processes, log)
 
     def later(validation: float) -> float:
-        last = validation * passes(section, dataset) + task.tuning_seconds()
+        last = validation * passes(section, dataset, mixes) + task.tuning_seconds()
         return last + words_seconds(settings, dataset) if mixes else last
 
     mark = fingerprint(settings, dataset, seed, network, processes.number)
@@ -378,11 +378,11 @@ def shifts(flank: int) -> range:
     return range(flank % SHIFT - flank, flank + 1, SHIFT)
 
 
-def passes(section: Train, dataset: Dataset) -> int:
+def passes(section: Train, dataset: Dataset, mixes: bool) -> int:
     """Return how many validations take as long as the passes through the validation split after the last epoch."""
     chosen = 0 if section.precision == "float32" else 1 + FLOAT32
     recalled = len(shifts(dataset.facts.flank)) if recalls(dataset) else 0
-    return 1 + chosen + mixes_words(section, dataset) + recalled  # one to tune or to calibrate
+    return 1 + chosen + mixes + recalled  # one to tune or to calibrate
 
 
 def describe_precision(precision: Precision) -> str:

@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from biocnn.config.settings import Settings, Train
+from biocnn.config.settings import Settings
 from biocnn.data.dataset import Dataset
 from biocnn.metrics.weighted import ratio
 from biocnn.nn.words import Words
@@ -23,12 +23,11 @@ SAMPLE, COUNTING = 100, 60_000_000  # sequences that represent all; bytes needed
 LEAST_GAIN = 0.002  # smallest gain of the validation metric for which words are used
 
 
-def mixes_words(section: Train, dataset: Dataset) -> bool:
+def mixes_words(settings: Settings, dataset: Dataset) -> bool:
     """Return whether words are mixed with a network: they predict values of sequences, not distributions."""
-    values = not dataset.task.target.spatial and all(
-        one.form == "value" for one in (dataset.facts, *dataset.facts.parts)
-    )
-    return section.words == "auto" and dataset.input.scanned and values
+    facts = dataset.task.facts_with(settings.loss)
+    values = not dataset.task.target.spatial and all(one.form == "value" for one in (facts, *facts.parts))
+    return settings.train.words == "auto" and dataset.input.scanned and values
 
 
 def words_bytes(settings: Settings, dataset: Dataset) -> int:

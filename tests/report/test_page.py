@@ -83,7 +83,7 @@ def test_the_chapters_show_metrics_and_settings(report):
         for caption in ("from the difference in {} between", "contribution to the {};", "change of the {} by each"):
             assert caption.format(scale) in page.text
             assert caption.format(other) not in page.text
-    for words in ("lr: 0.001", "2.13.0", "abab", "snakemake --cores all", "abc1234", "1,234", "0.1.0"):
+    for words in ("lr: 0.001", "2.13.0", "abab", "biocnn run FILE.yaml --cores all", "abc1234", "1,234", "0.1.0"):
         assert words in page.text
 
 

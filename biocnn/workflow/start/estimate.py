@@ -78,14 +78,14 @@ class _Sample:
         number = plan.steps_per_epoch or math.ceil(once / batch)
         if plan.precision == "auto" and (self.dataset.input.scanned or not fast_bfloat16(default_device())):
             plan = plan.model_copy(update={"precision": "float32"})
-        epochs, later = plan.epochs or 1, passes(plan, self.dataset)
+        epochs, later = plan.epochs or 1, passes(plan, self.dataset, mixes_words(settings, self.dataset))
         return epochs * self._units(plan, number * batch, facts.n.val) + later * self._units(plan, 0, facts.n.val)
 
     def words(self, settings: Settings) -> float:
         """Return the seconds in which words are fitted."""
         assert self.facts.n
         share = len(self.dataset.rows("train")) / self.facts.n.train
-        return words_seconds(settings, self.dataset, share) if mixes_words(settings.train, self.dataset) else 0.0
+        return words_seconds(settings, self.dataset, share) if mixes_words(settings, self.dataset) else 0.0
 
     @property
     def patches(self) -> bool:

@@ -48,7 +48,8 @@ def start_at_intensities(network: ImageNetwork, train: WholeBatches, val: WholeB
     if not task.standardised:
         return "the last layer also receives intensities"
     known, (held, truth) = _intensities(network, train), _intensities(network, val)
-    last = network.head[-1].alone if isinstance(network.head[-1], Joint) else network.head[-1]
+    joint = network.head[-1] if isinstance(network.head[-1], Joint) else None
+    last = joint.alone if joint else network.head[-1]
     models = [_fit(*known, last.out_features, loss, penalty) for penalty in PENALTIES]
     rated = [_rated(task, held @ weight.T + bias, truth) for weight, bias in models]
     best = int(np.argmax(rated))
@@ -58,6 +59,9 @@ def start_at_intensities(network: ImageNetwork, train: WholeBatches, val: WholeB
         return f"{found}, below {EXPLAINED}: the network does without them"
     weight, bias = models[best]
     with torch.no_grad():
+        if joint:
+            joint.both[-1].weight.zero_()
+            joint.both[-1].bias.zero_()
         last.weight.zero_()
         last.weight[:, -weight.shape[1] :] = weight
         last.bias.copy_(bias)

@@ -252,7 +252,7 @@ def announce(
     log(f"{plural(section.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(section.batch_size, 'example')}")
     if section.patch and steps * section.epochs < FEW_STEPS:
         few = plural(steps * section.epochs, "step")
-        log(f"warning: {few} in all are few: leave out train.epochs, or set train.steps_per_epoch, for example to 50")
+        log(f"warning: {few} in all are few: leave out train.epochs and train.steps_per_epoch, or raise them")
 
 
 def try_step(

@@ -11,6 +11,7 @@ from tiny import image_facts
 from torch import Tensor, nn
 
 from biocnn.models.resnet import ResNet
+from biocnn.nn.covariates import Joint, beside
 from biocnn.tasks import make_task
 from biocnn.training import linear_start
 from biocnn.training.linear_start import start_at_intensities
@@ -31,20 +32,24 @@ class Images:
         return zip(self.x.split(20), self.y.split(20), strict=True)
 
 
-def started(train: Images, val: Images) -> tuple[ResNet, str]:
+def started(train: Images, val: Images, covariates: int = 0) -> tuple[ResNet, str]:
     network = ResNet(2, 1, 1, channels=(2, 2, 2, 2), stem="small", intensities=True)
+    if covariates:
+        network.head[-1] = Joint(network.head[-1], covariates)
     line = start_at_intensities(network, train, val, LOSS, TASK)
     return network.eval(), line
 
 
-@pytest.mark.parametrize("penalty", [1e-2, 1.0])
-def test_the_network_predicts_what_ridge_regression_does(monkeypatch: pytest.MonkeyPatch, penalty: float) -> None:
+@pytest.mark.parametrize(("penalty", "covariates"), [(1e-2, 0), (1.0, 3)])
+def test_the_network_predicts_what_ridge_regression_does(
+    monkeypatch: pytest.MonkeyPatch, penalty: float, covariates: int
+) -> None:
     monkeypatch.setattr(linear_start, "PENALTIES", (penalty,))
     train, val = Images(1), Images(2)
-    network, line = started(train, val)
+    network, line = started(train, val, covariates)
     model = Ridge(penalty * len(train.y) / 2).fit(network.intensities(train.x), train.y)
     with torch.no_grad():
-        found = network(val.x)
+        found = network(beside(val.x, torch.rand(len(val.x), covariates)))
     np.testing.assert_allclose(found, model.predict(network.intensities(val.x)).reshape(-1, 1), rtol=0, atol=1e-3)
     r2 = r2_score(val.y, found)
     assert line == f"a linear model of intensities has a validation R² of {r2:.3f}: the last layer starts there"

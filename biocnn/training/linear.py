@@ -168,6 +168,14 @@ def linear(x: Features, weights: np.ndarray) -> np.ndarray:
     return (x @ weights[:-1].astype(x.dtype)).astype(float) + weights[-1]
 
 
+def in_unit(weights: np.ndarray, unit: dict[str, list[float]]) -> np.ndarray:
+    """Convert weights (F + 1, K) of a model of values to one of values in a unit, (value - mean) / sd."""
+    mean, sd = np.array(unit["mean"]), np.array(unit["sd"])
+    weights = weights / sd
+    weights[-1] -= mean / sd
+    return weights
+
+
 def spread(values: np.ndarray) -> np.ndarray:
     """Return the standard deviation of the known values of each column, or 1 if it is 0."""
     spread = np.nanstd(values, axis=0)

@@ -14,7 +14,7 @@ from biocnn.data.dataset import Dataset
 from biocnn.metrics.weighted import ratio
 from biocnn.nn.words import Words
 from biocnn.tasks.vectors import VectorTask
-from biocnn.training.linear import fit_path, judge, linear, losses
+from biocnn.training.linear import fit_path, in_unit, judge, linear, losses
 from biocnn.training.metadata import Mixed
 from biocnn.training.word_counts import MOST_LETTERS, log_counts, strands_of, thinned
 
@@ -87,9 +87,7 @@ def fit_words(
     fitted = fit_path(x, y, val, val_y, task)
     weights = fitted.weights
     if unit:
-        mean, sd = np.array(unit["mean"]), np.array(unit["sd"])
-        weights, val_y = weights / sd, (val_y - mean) / sd
-        weights[-1] -= mean / sd
+        weights, val_y = in_unit(weights, unit), (val_y - np.array(unit["mean"])) / np.array(unit["sd"])
     words = Words(len(task.outputs), strands)
     words.weight.copy_(torch.from_numpy(weights[:-1]))
     words.intercept.copy_(torch.from_numpy(weights[-1]))

@@ -8,15 +8,17 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 from tiny import image_facts
-from torch import Tensor, nn
+from torch import Tensor
 
 from biocnn.models.resnet import ResNet
 from biocnn.nn.covariates import Joint, beside
 from biocnn.tasks import make_task
-from biocnn.training import linear_start
+from biocnn.training.linear import fit_path
 from biocnn.training.linear_start import start_at_intensities
 
-LOSS, TASK = nn.MSELoss(), make_task(image_facts(task="regression", outputs=["bright"]))
+UNIT = {"mean": [0.3], "sd": [0.1]}
+TASK = make_task(image_facts(task="regression", outputs=["bright"]))
+TASK.set_unit(UNIT)
 
 
 class Images:
@@ -36,33 +38,22 @@ def started(train: Images, val: Images, covariates: int = 0) -> tuple[ResNet, st
     network = ResNet(2, 1, 1, channels=(2, 2, 2, 2), stem="small", intensities=True)
     if covariates:
         network.head[-1] = Joint(network.head[-1], covariates)
-    line = start_at_intensities(network, train, val, LOSS, TASK)
+    line = start_at_intensities(network, train, val, TASK)
     return network.eval(), line
 
 
-@pytest.mark.parametrize(("penalty", "covariates"), [(1e-2, 0), (1.0, 3)])
-def test_the_network_predicts_what_ridge_regression_does(
-    monkeypatch: pytest.MonkeyPatch, penalty: float, covariates: int
-) -> None:
-    monkeypatch.setattr(linear_start, "PENALTIES", (penalty,))
+@pytest.mark.parametrize("covariates", [0, 3])
+def test_the_network_predicts_what_ridge_regression_does(covariates: int) -> None:
     train, val = Images(1), Images(2)
     network, line = started(train, val, covariates)
-    model = Ridge(penalty * len(train.y) / 2).fit(network.intensities(train.x), train.y)
+    x, held = network.intensities(train.x).double().numpy(), network.intensities(val.x).double().numpy()
+    penalty = fit_path(x, train.y.double().numpy(), held, val.y.double().numpy(), make_task(TASK.facts)).penalty[0]
+    expected = Ridge(penalty * len(x)).fit(x, train.y).predict(held).reshape(-1, 1)
     with torch.no_grad():
-        found = network(beside(val.x, torch.rand(len(val.x), covariates)))
-    np.testing.assert_allclose(found, model.predict(network.intensities(val.x)).reshape(-1, 1), rtol=0, atol=1e-3)
+        found = UNIT["mean"][0] + UNIT["sd"][0] * network(beside(val.x, torch.rand(len(val.x), covariates)))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
     r2 = r2_score(val.y, found)
     assert line == f"a linear model of intensities has a validation R² of {r2:.3f}: the last layer starts there"
-
-
-def test_the_penalty_is_the_best_one_for_the_validation_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    train, val = Images(1), Images(2)
-    best, alone = started(train, val)[1], []
-    for penalty in linear_start.PENALTIES:
-        with monkeypatch.context() as patch:
-            patch.setattr(linear_start, "PENALTIES", (penalty,))
-            alone.append(started(train, val)[1])
-    assert best == max(alone) > min(alone)
 
 
 def test_a_network_does_without_intensities_that_explain_little() -> None:
@@ -80,6 +71,13 @@ def test_for_classes_intensities_are_only_standardised() -> None:
     images, network = Images(1), ResNet(2, 1, 2, channels=(2, 2, 2, 2), stem="small", intensities=True)
     weights = network.head[-1].weight.clone()
     task = make_task(image_facts(task="multiclass", outputs=["a", "b"]))
-    start_at_intensities(network, images, images, nn.CrossEntropyLoss(), task)
+    start_at_intensities(network, images, images, task)
     assert network.head[-1].weight.equal(weights)
     assert network.intensities(images.x).mean(0).abs().max() < 1e-4
+
+
+def test_a_network_for_distributions_does_without_intensities() -> None:
+    images, network = Images(1), ResNet(2, 1, 2, channels=(2, 2, 2, 2), stem="small", intensities=True)
+    task = make_task(image_facts(task="regression", outputs=["bright"]).model_copy(update={"form": "gaussian"}))
+    assert start_at_intensities(network, images, images, task).endswith("it does without intensities")
+    assert not network.intensities(images.x).any()

@@ -20,8 +20,8 @@ EXPLAINED = 0.9  # least R² on the validation split; with .5, networks were bet
 def start_at_intensities(network: ImageNetwork, train: WholeBatches, val: WholeBatches, task: Task) -> str:
     """Standardise the intensities of a network, and set its last layer to a linear model of them.
 
-    Weights of the other features are 0. If the model explains little, or the network predicts distributions, it gets
-    zeros instead of intensities.
+    Weights of the other features are 0. If the model explains little, or the network predicts distributions or outputs
+    of several kinds, it gets zeros instead of intensities.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def start_at_intensities(network: ImageNetwork, train: WholeBatches, val: WholeB
     network.intensities.fit(x[:, : network.in_channels] for x, _ in train.plain())
     if not task.standardised:
         return "the last layer also receives intensities"
-    if task.facts.form != "value":
+    if task.facts.parts or task.facts.form != "value":
         network.intensities.factor.zero_()
-        return "the network predicts distributions: it does without intensities"
+        return "the network predicts more than values: it does without intensities"
     without_unit = make_task(task.facts)  # because the model is one of the values themselves
     fitted = fit_path(*_intensities(network, train), *_intensities(network, val), without_unit)
     r2 = float(np.nan_to_num(fitted.validation_score).mean())

@@ -13,6 +13,7 @@ from torch import Tensor
 from biocnn.models.resnet import ResNet
 from biocnn.nn.covariates import Joint, beside
 from biocnn.tasks import make_task
+from biocnn.tasks.facts import Part
 from biocnn.training.linear import fit_path
 from biocnn.training.linear_start import start_at_intensities
 
@@ -76,8 +77,11 @@ def test_for_classes_intensities_are_only_standardised() -> None:
     assert network.intensities(images.x).mean(0).abs().max() < 1e-4
 
 
-def test_a_network_for_distributions_does_without_intensities() -> None:
+@pytest.mark.parametrize(
+    "about", [{"form": "gaussian"}, {"parts": [Part(name="bright", task="regression", outputs=["bright"])]}]
+)
+def test_a_network_for_more_than_values_does_without_intensities(about: dict) -> None:
     images, network = Images(1), ResNet(2, 1, 2, channels=(2, 2, 2, 2), stem="small", intensities=True)
-    task = make_task(image_facts(task="regression", outputs=["bright"]).model_copy(update={"form": "gaussian"}))
+    task = make_task(image_facts(task="several" if "parts" in about else "regression", outputs=["bright"], **about))
     assert start_at_intensities(network, images, images, task).endswith("it does without intensities")
     assert not network.intensities(images.x).any()

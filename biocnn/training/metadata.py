@@ -127,7 +127,7 @@ class Metadata(Frozen):
     shift: list[Annotated[float, Field(allow_inf_nan=False)]] = Field([])  # added to logits divided by the temperature
     target_unit: TargetUnit | None = None  # regression only
     words: Mixed | None = None  # None: the network alone
-    recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # per output, see `runs.recall_levels`
+    recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # per output, see `recall.recall_levels`
     postprocess: Postprocess = Postprocess()
     best_epoch: dict[str, Any] = Field({})  # its row of the history
     start: dict[str, Any] = Field({})  # source of the initial weights, see `transfer.TransferState`

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from biocnn.config.settings import Train
 from biocnn.core.errors import InputError
 from biocnn.core.memory import PeakBytes
+from biocnn.data.dataset import Dataset
 from biocnn.losses import Loss
 from biocnn.nn.precision import in_float32
 from biocnn.training.forward import OwnLoss
+from biocnn.training.recall import recalls, shifts
 
 DAY = 24 * 3600.0
 TIMED = 20  # steps timed for the estimate
@@ -142,6 +144,13 @@ def forecast(step: float, left: float, epoch: float, settings: Train, device: to
             "train.epochs or a smaller model; if it is interrupted, it resumes when it is started again"
         )
     return lines
+
+
+def passes(section: Train, dataset: Dataset, mixes: bool) -> int:
+    """Return how many validations take as long as the passes through the validation split after the last epoch."""
+    chosen = 0 if section.precision == "float32" else 1 + FLOAT32
+    recalled = len(shifts(dataset.facts.flank)) if recalls(dataset) else 0
+    return 1 + chosen + mixes + recalled  # one to tune or to calibrate
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
@@ -40,7 +39,8 @@ from biocnn.training.forward import default_device, give_vectors, logits_of, own
 from biocnn.training.linear_start import start_at_intensities
 from biocnn.training.loop import fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
-from biocnn.training.resource_estimate import FLOAT32, memory_bytes, memory_errors, resident_bytes
+from biocnn.training.recall import recall_levels, recalls
+from biocnn.training.resource_estimate import memory_bytes, memory_errors, passes, resident_bytes
 from biocnn.training.state import StateFolder
 from biocnn.training.target_unit import in_unit, set_targets
 from biocnn.training.transfer import like_source, transfer_weights
@@ -50,7 +50,6 @@ from biocnn.training.words import describe_words, fit_words, mixes_words, words_
 
 Log = Callable[[str], None]
 FEW_STEPS = 100  # networks for maps of images and boxes hardly find anything after fewer
-SHIFT = 5  # bp between the windows around a positive
 
 
 def train_run(
@@ -342,47 +341,6 @@ def calibrated(
     """Fit how the logits of a network are calibrated, on all ``number`` examples of the validation split."""
     network.eval()
     return task.calibration(((logits_of(network, x, precision), y) for x, y in val.plain()), number)
-
-
-@torch.inference_mode()
-def recall_levels(
-    network: nn.Module, val: batches.SequenceBatches, temperatures: list[float], precision: str
-) -> list[list[float]]:
-    """Return the probabilities that 100%, 99%, ..., 0% of the positives of the validation split reach in a scan.
-
-    A scan sees a positive in many windows; it reaches the maximum over windows shifted by 5 bp, up to its flanks.
-
-    Returns
-    -------
-    levels
-        101 ascending probabilities for each output; an empty list if it has no positives.
-    """
-    network.eval()
-    divisor = torch.tensor(temperatures, device=val.codes.device)
-    maxima = []
-    for stored in zip(val.codes.split(batches.BATCH), val.signal.split(batches.BATCH), strict=True):
-        logits = [logits_of(network, val.see(*stored, shift), precision) for shift in shifts(val.flank)]
-        maxima.append((torch.stack(logits).amax(0) / divisor).sigmoid().cpu().double().numpy())
-    p, y = np.concatenate(maxima), val.y.cpu().numpy()
-    positives = [p[y[:, k] == 1, k] for k in range(y.shape[1])]
-    return [np.quantile(one, np.linspace(0, 1, 101)).round(6).tolist() if len(one) else [] for one in positives]
-
-
-def recalls(dataset: Dataset) -> bool:
-    """Return whether the levels of ``recall_levels`` are defined."""
-    return bool(dataset.task.positives) and dataset.input.scanned
-
-
-def shifts(flank: int) -> range:
-    """Return by how many bp the windows around a positive are shifted."""
-    return range(flank % SHIFT - flank, flank + 1, SHIFT)
-
-
-def passes(section: Train, dataset: Dataset, mixes: bool) -> int:
-    """Return how many validations take as long as the passes through the validation split after the last epoch."""
-    chosen = 0 if section.precision == "float32" else 1 + FLOAT32
-    recalled = len(shifts(dataset.facts.flank)) if recalls(dataset) else 0
-    return 1 + chosen + mixes + recalled  # one to tune or to calibrate
 
 
 def describe_precision(precision: Precision) -> str:

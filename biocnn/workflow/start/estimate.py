@@ -26,8 +26,8 @@ from biocnn.tasks import make_task
 from biocnn.tasks.facts import Facts
 from biocnn.training.calibrate import trial_plan
 from biocnn.training.forward import default_device
-from biocnn.training.resource_estimate import FORWARD
-from biocnn.training.runs import passes, train_run
+from biocnn.training.resource_estimate import FORWARD, passes
+from biocnn.training.runs import train_run
 from biocnn.training.words import mixes_words, words_seconds
 
 log = logging.getLogger("biocnn")

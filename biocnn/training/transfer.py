@@ -217,7 +217,11 @@ def transfer_weights(
         raise InputError("train.body_lr: 0 leaves nothing to train", "give it a number above 0")
     record = {"sha256": sha256(path), "model": source.model, "taken": taken, "adapted": adapted, "fresh": fresh}
     record |= {"share": round(share, 4), "held": list(body), "epochs": frozen, "body_lr": section.body_lr}
-    return TransferState(record, body, frozen)
+    state = TransferState(record, body, frozen)
+    if isinstance(network, ImageNetwork) and network.intensities and state.copied_last(network):
+        how = "also receives" if network.intensities.factor.any() else "does without"
+        log(f"the last layer {how} intensities, as in {path}")
+    return state
 
 
 def _adapted(source: Source, own: dict[str, Tensor]) -> tuple[dict[str, Tensor], set[str]]:

@@ -28,6 +28,7 @@ from biocnn.training.state import StateFolder
 from biocnn.training.transfer import _body, like_source, transfer_weights
 
 WIDTHS = {"channels": [4, 6, 8]}
+SIZES = {"smallest": [16, 16], "median": [16, 16], "largest": [16, 16], "shorter": 16}
 SHORT = {"epochs": 3, "batch_size": 16, "steps_per_epoch": 5}
 
 
@@ -96,6 +97,16 @@ def test_a_classifier_starts_from_one_of_other_classes(tmp_path: Path) -> None:
     assert {name.split(".")[0] for name in transfer.body} == {"features"}
 
 
+@pytest.mark.parametrize(("factor", "line"), [(0, "does without intensities"), (2, "also receives intensities")])
+def test_the_log_states_whether_a_copied_last_layer_uses_intensities(tmp_path: Path, factor: int, line: str) -> None:
+    old, new = (ResNet(2, 1, 1, channels=(2, 2, 2, 2), stem="small", intensities=True) for _ in range(2))
+    old.intensities.factor.fill_(factor)
+    facts = image_facts(task="regression", normalise="image", sizes=SIZES)
+    path, lines = saved(tmp_path / "m.safetensors", old, facts), []
+    transfer_weights(new, section(path), lines.append)
+    assert lines[-1] == f"the last layer {line}, as in {path}"
+
+
 @pytest.mark.parametrize("name", ["vessel", "axon"])
 def test_the_layer_of_outputs_is_copied_only_from_outputs_of_the_same_names(tmp_path: Path, name: str) -> None:
     facts, new, lines = image_facts(outputs=["vessel"], normalise="image"), unet(seed=6), []
@@ -111,8 +122,7 @@ def test_the_network_within_another_is_taken_from_either(tmp_path: Path, source:
     """A network for bags starts from one for single images, or for bags, and takes the settings that are left out."""
     small = {"channels": [4, 4, 4, 4], "stem": "small", "depth": 18}
     old = ResNet(2, 1, 3, **small) if source == "ResNet" else BagNetwork(2, 1, 3, network={"name": "ResNet", **small})
-    sizes = {"smallest": [16, 16], "median": [16, 16], "largest": [16, 16], "shorter": 16}
-    facts = image_facts(task="multiclass", outputs=list("abc"), normalise="image", sizes=sizes)
+    facts = image_facts(task="multiclass", outputs=list("abc"), normalise="image", sizes=SIZES)
     path = tmp_path / "m.safetensors"
     of_bags = facts.model_copy(update={"kind": "bag"})
     own = small if source == "ResNet" else {"network": {"name": "ResNet", **small}}

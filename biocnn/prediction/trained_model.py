@@ -58,6 +58,7 @@ class Trained:
             "for": f"{self.input.examples} {self.input.describe(facts)}",
             "size": self.input.size(facts),
             "validation": ", ".join(f"{name.removeprefix(VALIDATION)} {value:.3g}" for name, value in shown.items()),
+            "training": self.meta.stopped,
         }
 
     def __repr__(self) -> str:

@@ -129,8 +129,11 @@ def _training(results: Results, given: dict[str, Any], cite: Citations) -> list[
     names = dict.fromkeys(one["name"].replace("_", " ") for one in given["augment"] if isinstance(one, dict))
     if names:
         found.append(f"Training examples were augmented ({', '.join(names)}).")
-    if train["patience"]:
+    ends = {run: about.stopped for run in results.histories if (about := results.metadata(run))}
+    whole = (len(results.histories[run]) for run, stopped in ends.items() if not stopped)
+    if train["patience"] and any(number < train["epochs"] for number in whole):
         found.append(f"Training ended after {plural(train['patience'], 'epoch')} without improvement.")
+    found.extend(f"The training of {run} was {stopped}." for run, stopped in ends.items() if stopped)
     if trials := given["calibrate"]["trials"]:
         found.append(f"Settings were chosen from {plural(trials, 'trial')} by the validation metric.")
     if epochs:

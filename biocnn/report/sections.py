@@ -152,13 +152,15 @@ def _words(results: Results) -> list[Table]:
 
 
 def _remarks(results: Results) -> Iterator[str]:
-    """Yield remarks on unusual precision, temperature or thresholds of runs."""
+    """Yield remarks on runs that were stopped, and on unusual precision, temperature or thresholds."""
     from biocnn.tasks.temperature import remarks
 
     for run in results.histories:
         meta = results.metadata(run)
         if meta is None:
             continue
+        if meta.stopped:
+            yield f"{run} was {meta.stopped}."
         numbers, found = meta.precision, meta.temperature
         if numbers.reason:
             yield f"{run} was trained in {numbers.train}, not in {numbers.asked} (train.precision): {numbers.reason}."

@@ -31,6 +31,7 @@ from biocnn.training.state import Progress, StateFolder, copy_weights, pack, unp
 from biocnn.training.transfer import NO_TRANSFER, TransferState
 from biocnn.training.validation import compare, describe, validate, validation_score
 
+STOPPED = "stopped by"  # a time limit or hand, which may not recur; not by patience
 CHECK_EVERY = 50  # steps between checks of the loss on a GPU; each check waits for the GPU
 
 
@@ -80,7 +81,8 @@ def fit(
     -------
     history
         One row per epoch: epoch, step, lr, train_loss, val_loss, the validation metric, precision (both if it changed
-        within the epoch), seconds, best.
+        within the epoch), seconds, best. Its attribute ``over`` states why the training ended; it starts with
+        ``STOPPED`` if neither epochs nor patience ended it.
 
     Raises
     ------
@@ -136,7 +138,9 @@ class Training:
         self.transfer.freeze(self.model, self.transfer.epochs)
         self.model.load_state_dict(self.best)
         frame = pd.DataFrame(self.progress.history)
-        return frame.assign(best=(frame["epoch"] == self.progress.best_epoch).astype(int))
+        frame = frame.assign(best=(frame["epoch"] == self.progress.best_epoch).astype(int))
+        frame.attrs["over"] = self.progress.over
+        return frame
 
     def _train_epoch(self) -> None:
         p, shares = self.progress, [self.processes.share(index) for index in self._plan()]
@@ -212,15 +216,16 @@ class Training:
         if save:
             self._save()
         if stop:
-            self.progress.over = self._reason_to_end() or "stopped"
+            self.progress.over = self._reason_to_end() or f"{STOPPED} another process"
         return stop
 
     def _reason_to_end(self) -> str:
-        minutes = self.settings.max_minutes
-        if self.states and self.states.stop_file.exists():
-            return f"stopped: {self.states.stop_file} exists"
-        late = minutes and self.progress.seconds >= 60 * minutes
-        return f"stopped: train.max_minutes ({minutes:g}) reached" if late else ""
+        p, minutes, epochs = self.progress, self.settings.max_minutes, self.settings.epochs
+        by_hand = self.states and self.states.stop_file.exists()
+        if self.step == self.total or not (by_hand or (minutes and p.seconds >= 60 * minutes)):
+            return ""
+        why = "hand" if by_hand else f"train.max_minutes ({minutes:g})"
+        return f"{STOPPED} {why} in epoch {p.epoch + (p.done > 0)} of {epochs}"
 
     def _leave(self) -> None:
         self._save()

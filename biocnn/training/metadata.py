@@ -130,6 +130,7 @@ class Metadata(Frozen):
     recall: list[list[Annotated[float, Field(ge=0, le=1)]]] | None = None  # per output, see `recall.recall_levels`
     postprocess: Postprocess = Postprocess()
     best_epoch: dict[str, Any] = Field({})  # its row of the history
+    stopped: str = ""  # by what, and in which epoch; "": epochs or patience ended the training
     start: dict[str, Any] = Field({})  # source of the initial weights, see `transfer.TransferState`
     versions: dict[str, str] = Field({})
 

@@ -37,7 +37,7 @@ from biocnn.training.checkpoint import build_model, completed, save_model, versi
 from biocnn.training.fingerprint import fingerprint
 from biocnn.training.forward import default_device, give_vectors, logits_of, owns_loss, predict_batches
 from biocnn.training.linear_start import start_at_intensities
-from biocnn.training.loop import fit
+from biocnn.training.loop import STOPPED, fit
 from biocnn.training.metadata import Metadata, Mixed, Precision, read_metadata
 from biocnn.training.recall import recall_levels, recalls
 from biocnn.training.resource_estimate import memory_bytes, memory_errors, passes, resident_bytes
@@ -163,9 +163,10 @@ def train_run(
             found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)
             log(f"{len(found)} of the first kernels start at words, the most predictive first: {', '.join(found[:8])}")
         history = fit(network, train, val, loss, task, section, seed, log, states, processes, transfer, later)
+        stopped = over if (over := history.attrs["over"]).startswith(STOPPED) else ""
         precision = choose_precision(network, val, loss, task, settings.train.precision, history["precision"])
         log(describe_precision(precision))
-        measured = {"start": transfer.record, "target_unit": task.unit, "share": dataset.share}
+        measured = {"start": transfer.record, "target_unit": task.unit, "share": dataset.share, "stopped": stopped}
         if mixes:
             network, measured["words"] = mix_words(network, settings, dataset, val, task.unit, precision.predict, log)
         predictions = predict_batches(network, val, task, precision.predict)
@@ -205,7 +206,7 @@ def train_run(
                 states.lock.confirm()
             _write_files(network, history, meta, *files)
             if states:
-                states.close(files if _completed(history, section) else ())
+                states.close(() if stopped else files)
     return network, history, meta
 
 
@@ -221,12 +222,6 @@ def _read_files(network: nn.Module, model: Path, table: Path) -> tuple[nn.Module
     network = with_words(network, meta).to(next(network.parameters()).device)
     network.load_state_dict(load_file(model))
     return network, pd.read_csv(table, sep="\t"), meta
-
-
-def _completed(history: pd.DataFrame, section: Train) -> bool:
-    """Return whether epochs or patience ended the training, not a time limit or stop file, which may not recur."""
-    since = len(history) - 1 - int(history["best"].argmax())
-    return len(history) >= section.epochs or bool(section.patience and since >= section.patience)
 
 
 def announce(

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from simulated_results import write_images, write_sequences
+from simulated_results import RUNS, write_images, write_model, write_sequences
 from torch import nn
 
 from biocnn.config.registry import REGISTRY
@@ -24,7 +24,9 @@ def text_of(folder, settings):
 
 def test_methods_are_those_that_were_used(tmp_path):
     settings = write_sequences(tmp_path / "reb1")
+    write_model(tmp_path / "reb1", RUNS[1], stopped="stopped by hand in epoch 3 of 24")
     text, references = text_of(tmp_path / "reb1", settings)
+    assert "The training of fold0-seed2 was stopped by hand in epoch 3 of 24." in text
     assert "600 sequences of 101 bp" in text
     assert "(300 / 100 / 200;" in text
     assert "AdamW [" in text

@@ -137,11 +137,13 @@ def test_unusual_trainings_are_reported(tmp_path):
     numbers = {"train": "float32", "predict": "float32", "asked": "bfloat16", "reason": "it is slow there"}
     words = {"strands": "both", "share": [0.6, 1, 1], "metric": "val_auprc", "network": [0.8, 0.9, 0.9], "n": 9}
     words |= {"mixture": [0.85, 0.9, 0.9], "penalty": [0.1] * 3}
-    write_model(folder, RUNS[0], temperature=[1.3, 1.0, 0.1], precision=numbers, words=words)
+    more = {"stopped": "stopped by hand in epoch 3 of 24"}
+    write_model(folder, RUNS[0], temperature=[1.3, 1.0, 0.1], precision=numbers, words=words, **more)
     blocks = sections.training(Results(folder), Gallery(tmp_path)).blocks
     tables = [block for block in blocks if block.kind == "table"]
     assert tables[-1].rows == [["fold0-seed1", "one", "40%", ".800", ".850"]]
     assert [block.words for block in blocks if block.kind == "text"] == [
+        "fold0-seed1 was stopped by hand in epoch 3 of 24.",
         "fold0-seed1 was trained in float32, not in bfloat16 (train.precision): it is slow there.",
         "Temperature of fold0-seed1, two: 1.00, not fitted: the validation split lacks one or both classes.",
         "Temperature of fold0-seed1, three: .10, the lower bound of the search (0.1).",

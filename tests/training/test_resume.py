@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 from trainings import SETTINGS, Run, is_intact, resumed, same_weights, stopped, trained, wait_until
 
+import biocnn
 from biocnn.core.errors import InputError, Interrupted
 from biocnn.data.dataset import Dataset
-from biocnn.training.metadata import read_metadata
 from biocnn.training.optimizer import AdamW
 from biocnn.training.state import STOP, StateFolder, clear
 from biocnn.workflow import cli
@@ -127,9 +127,12 @@ def test_a_stop_file_ends_it_with_the_best_model(uninterrupted_run: tuple[Path, 
     (run.state / STOP).touch()
     process.join(60)
     assert process.exitcode == 0, run.log()
-    assert f"stopped: {run.state / STOP} exists" in run.log()
     assert not run.state.exists(), "the next training must not be stopped"
-    assert 1 <= read_metadata(run.model).best_epoch["epoch"] < 1000
+    model = biocnn.load(run.model)
+    line = f"stopped by hand in epoch {len(model.history)} of 1000"
+    assert line in run.log()
+    assert line in model._repr_html_()
+    assert 1 <= model.meta.best_epoch["epoch"] <= len(model.history) < 1000
 
 
 def remove(run: Run) -> None:
@@ -280,7 +283,7 @@ def test_minutes_of_earlier_processes_count(dataset: Dataset, tmp_path: Path, mo
     with StateFolder(tmp_path, "mark", print) as states, pytest.raises(Interrupted):
         trained(dataset, watch=watch, states=states, **settings)
     _, history, lines = resumed(dataset, tmp_path, watch=watch, **settings)
-    assert lines[-1].startswith("stopped: train.max_minutes (20) reached")
+    assert lines[-1].startswith(f"stopped by train.max_minutes (20) in epoch {len(history)} of 1000")
     assert 20 <= history["seconds"].sum() / 60 <= minutes < 30
 
 
@@ -313,7 +316,7 @@ def test_it_validates_its_last_steps_even_if_stopped_twice(dataset: Dataset, tmp
     _, history, lines = resumed(dataset, tmp_path, **settings)
     assert history["step"].tolist() == [3]
     assert history["best"].tolist() == [1]
-    assert lines[-1] == f"stopped: {tmp_path / STOP} exists"
+    assert lines[-1] == history.attrs["over"] == "stopped by hand in epoch 1 of 3"
 
 
 def test_a_stop_in_the_last_epoch_is_logged(dataset: Dataset, tmp_path: Path) -> None:
@@ -324,4 +327,4 @@ def test_a_stop_in_the_last_epoch_is_logged(dataset: Dataset, tmp_path: Path) ->
     with StateFolder(tmp_path, "mark", print) as states:
         _, history, lines = trained(dataset, watch=watch, states=states, **SHORT | {"save_minutes": 0})
     assert history["step"].tolist() == [5, 10, 13]
-    assert lines[-1] == f"stopped: {tmp_path / STOP} exists"
+    assert lines[-1] == "stopped by hand in epoch 3 of 3"

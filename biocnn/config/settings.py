@@ -93,8 +93,8 @@ class Train(Section):
         4, gt=0, description="GB that decided batch and patch sizes may use; more makes them larger"
     )
     steps_per_epoch: int | None = Field(
-        None, ge=1, le=MANY, description="null: each example once per epoch; images: each pixel about once, or decided "
-        "with epochs if those are decided",
+        None, ge=1, le=MANY, description="null: each example once per epoch, which is also the most; patches of "
+        "images: each pixel about once, or decided with epochs if those are decided",
     )  # fmt: skip
     start_from: Path | None = Field(
         None, description="another network, whose fitting weights are copied: model.safetensors of biocnn, or weights "

@@ -26,11 +26,11 @@ def decide_bags(facts: Facts, settings: Settings | None = None) -> dict[str, Dec
     _, middle, most = facts.bags
     instances = choose("instances", train, "train", _instances(most))
     choose("batch_size", train, "train", _batch_size(min(middle, instances)))
+    choose("steps_per_epoch", train, "train", Decision(value=None, reason="each bag once"))
     own = Choice()
     images = facts.model_copy(update={"n": BySplit(train=facts.images, val=0, test=0)})
     decide_whole(images, train, network, own, "model.network")
     found = own.found | choose.found
-    found["steps_per_epoch"] = Decision(value=getattr(train, "steps_per_epoch", None), reason="each bag once")
     if settings and network is None:
         value = {"name": "ResNet"} | {key: found[key].value for key in ("stem", "depth", "channels")}
         found["network"] = Decision(value=value, reason=f"for {facts.images:,} training images")

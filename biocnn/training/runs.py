@@ -29,7 +29,7 @@ from biocnn.models.sequence_network import SequenceNetwork
 from biocnn.nn.precision import SLOW, autocast, fast_bfloat16, numbers_for
 from biocnn.nn.words import WordMixture
 from biocnn.tasks import Task, make_task
-from biocnn.tasks.facts import BySplit
+from biocnn.tasks.facts import BySplit, Decision
 from biocnn.tasks.multiclass import OF_VECTORS
 from biocnn.tasks.temperature import remarks
 from biocnn.training import batches
@@ -136,6 +136,9 @@ def train_run(
     if loss and task.unit:
         loss = in_unit(loss, task.unit, device)
     plan = train.plan(seed, 0, section.batch_size, section.steps_per_epoch)
+    if len(plan) < (section.steps_per_epoch or 0):
+        reason = f"given: train.steps_per_epoch: {section.steps_per_epoch}, but an epoch is one pass at most"
+        decisions["steps_per_epoch"] = Decision(value=len(plan), reason=reason)
     with memory_errors(section):
         x, y = train.get(plan[0][:2])
         section = section.model_copy(update={"precision": numbers_for(section.precision, network, x)})
@@ -243,7 +246,9 @@ def announce(
         + (f"{processes.number} processes, " if processes.number > 1 else "")
         + f"precision {section.precision}, about {held / GIB:.1f} GB of memory"
     )
-    log(f"{plural(section.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(section.batch_size, 'example')}")
+    shape = f"{plural(section.epochs, 'epoch')} of {plural(steps, 'step')} of {plural(section.batch_size, 'example')}"
+    asked = section.steps_per_epoch or 0
+    log(shape + f": one pass over the examples, although train.steps_per_epoch is {asked:,}" * (steps < asked))
     if section.patch and steps * section.epochs < FEW_STEPS:
         few = plural(steps * section.epochs, "step")
         log(f"warning: {few} in all are few: leave out train.epochs and train.steps_per_epoch, or raise them")

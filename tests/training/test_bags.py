@@ -23,6 +23,7 @@ from biocnn.prediction.model import Model
 from biocnn.report.bags import attention
 from biocnn.report.figures import Gallery
 from biocnn.report.results import Results
+from biocnn.tasks.facts import Decision
 from biocnn.training.bags import BagBatches
 from biocnn.training.batches import Recipe
 from biocnn.training.checkpoint import build_model, load_model
@@ -50,7 +51,9 @@ def test_facts_count_images_and_settings_follow(dataset: Dataset) -> None:
     assert settings.model.network.depth == 18
     assert settings.model.network.stem == "small"
     many = dataset.facts.model_copy(update={"bags": [10, 200, 4000], "images": 100_000})
-    decided = decide_bags(many, experiment("BagNetwork", data="BaggedImages", train={"batch_size": None}))
+    given = {"batch_size": None, "steps_per_epoch": 3}
+    decided = decide_bags(many, experiment("BagNetwork", data="BaggedImages", train=given))
+    assert decided["steps_per_epoch"] == Decision(value=3, reason="given: train.steps_per_epoch")
     assert (decided["instances"].value, decided["batch_size"].value) == (64, 2)
     assert decided["network"].value["channels"] == [64, 128, 256, 512]
 

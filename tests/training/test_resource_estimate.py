@@ -151,18 +151,22 @@ def test_measuring_does_not_change_the_network() -> None:
 def test_the_log_states_the_plan(kind: str, tmp_path: Path) -> None:
     dataset = stored(sequences(400, window=40) if kind == "sequence" else images(12), tmp_path)
     model = {"name": "DeepBind"} if kind == "sequence" else {"name": "UNet", "channels": [4, 8]}
-    train = Train(epochs=3, batch_size=4, steps_per_epoch=8, threads=1, precision="float32")
+    n, logged = dataset.facts.n, []
+    batch, steps, less = (
+        (-(-n.train // 8), 100, ": one pass over the examples, although train.steps_per_epoch is 100")
+        if kind == "sequence"
+        else (4, 8, "")
+    )
+    train = Train(epochs=3, batch_size=batch, steps_per_epoch=steps, threads=1, precision="float32")
     settings = experiment(model, data="Sequences" if kind == "sequence" else "Images", train=train)
-    logged: list[str] = []
     network, _, _ = train_run(settings, dataset, 1, log=logged.append)
-    n = dataset.facts.n
     assert logged[0] == f"examples: {n.train:,} train, {n.val:,} val, {n.test:,} test"
     weights = sum(p.numel() for p in network.parameters())
     assert logged[1].startswith(
         f"{weights:,} weights; {next(network.parameters()).device.type}, 1 thread, precision float32, about "
     )
     assert logged[1].endswith(" GB of memory")
-    assert logged[2] == "3 epochs of 8 steps of 4 examples"
+    assert logged[2] == f"3 epochs of 8 steps of {batch} examples{less}"
     told = [i for i, line in enumerate(logged) if " per step: about " in line]
     assert len(told) == 1, "once, after 20 steps, in the third of eight epochs"
     assert logged[told[0] - 1].startswith("epoch   2/3")

@@ -240,6 +240,8 @@ def test_a_body_without_a_learning_rate_keeps_every_bit(shades: Dataset, tmp_pat
     assert (meta.start["epochs"], meta.start["fresh"]) == (SHORT["epochs"], ["head.1"])
     assert meta.decisions["channels"] == Decision(value=[4, 4, 4, 4], reason="as in train.start_from")
     assert meta.experiment.model.model_dump()["stem"] == "small"
+    reason = "given: train.steps_per_epoch: 5, but an epoch is one pass at most"
+    assert meta.decisions["steps_per_epoch"] == Decision(value=1, reason=reason)
 
 
 def test_the_body_has_a_learning_rate_of_its_own(shades: Dataset, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The stored data set of an experiment: written once, read by all later steps."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -17,7 +16,7 @@ from biocnn.core.files import TemporaryFolder, as_path, atomic, check_file, read
 from biocnn.core.plurals import plural
 from biocnn.data import leakage, splits
 from biocnn.data.covariates import PREFIX, encode_covariates
-from biocnn.data.from_arrays import write_arrays
+from biocnn.data.from_arrays import named, of_arrays, write_arrays
 from biocnn.data.loci import FROM, loci
 from biocnn.data.raw import Raw
 from biocnn.data.signal import nothing, standardised
@@ -201,8 +200,9 @@ class Dataset:
             data = write_arrays(source, x, y, task=task, **given)
             try:
                 make(data, None if listed else split, seed, Path(), source, to)
-            except InputError as error:  # its settings are keywords
-                raise InputError(re.sub(r"(?m)^data\.", "", error.message), error.remedy) from None
+            except InputError as error:
+                raise of_arrays(error, source) from None
+            (to / "checks.tsv").write_text(named((to / "checks.tsv").read_text("utf-8")), "utf-8")
 
         found = cls._made(folder, write)
         if task is not None and found.facts.task != task:

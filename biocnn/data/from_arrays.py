@@ -1,6 +1,7 @@
 """Sequences or images in memory, written as the files that readers of data read."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,18 @@ def write_arrays(
             raise InputError(f"x[{row}]: is empty", "remove it")
     table["sequence"] = texts
     return _sequences(folder, table, y, _given_as(task), found)
+
+
+def of_arrays(error: InputError, folder: Path) -> InputError:
+    """Return an error of a reader of the files in a folder, in terms of the arrays and keywords that were given."""
+    message = re.sub(r"(?m)^data\.", "", error.message).replace(f"{folder}/", "")
+    return InputError(named(message), error.remedy.replace("data.", "").replace("under data", "as a keyword"))
+
+
+def named(text: str) -> str:
+    """Return text about files that were made of arrays with indices instead of lines of the table."""
+    text = re.sub(rf"(?:{TABLE} )?\bline (\d+)", lambda line: f"index {int(line[1]) - 2}", text)
+    return text.replace(".npy", "").replace(TABLE, "the arrays")
 
 
 def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, settings: dict[str, Any]) -> dict[str, Any]:

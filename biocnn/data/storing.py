@@ -1,7 +1,6 @@
 """Split, measure and store the examples of a data set."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +46,8 @@ def make(data: Mapping[str, Any], split: Any, seed: int, root: Path, folder: Pat
     ``folder`` holds files that were made for the reader: its name is not stored. ``to`` is the folder to write.
     """
     checks = Checks()
-    try:
-        checked = settings_of({"seed": seed, "data": dict(data), "split": dict(split or {})}, root)
-        raw = read_data(checked, checks)
-    except InputError as error:
-        raise _of_arrays(error, folder) from None
+    checked = settings_of({"seed": seed, "data": dict(data), "split": dict(split or {})}, root)
+    raw = read_data(checked, checks)
 
     def short(path: Path, _where: str = "") -> Path:
         return path.relative_to(folder) if path.is_relative_to(folder) else path
@@ -62,13 +58,6 @@ def make(data: Mapping[str, Any], split: Any, seed: int, root: Path, folder: Pat
     store(raw, map_paths(short, checked), to)
     own = pd.read_csv(to / "checks.tsv", sep="\t", keep_default_na=False)
     pd.concat([checks.frame(), own]).to_csv(to / "checks.tsv", sep="\t", index=False)
-
-
-def _of_arrays(error: InputError, folder: Path) -> InputError:
-    """Return an error in which rows of arrays replace files that were made of them."""
-    text = re.sub(r"examples\.tsv line (\d+)", lambda line: f"x[{int(line[1]) - 2}]", error.message)
-    text = text.replace(f"{folder}/", "").replace(".npy", "").replace("examples.tsv", "the arrays")
-    return InputError(text, error.remedy.replace("data.", "").replace("under data", "as a keyword"))
 
 
 def write(raw: Raw, split: Split, seed: int, folder: Path) -> Facts:

@@ -110,7 +110,7 @@ def test_the_task_follows_from_targets(x: Any, y: Any, more: dict[str, Any], tas
         (TEXT, None, {"groups": Y}, "y: is missing", "groups"),
         (TEXT, Y[:-1], {}, "y: 59 for 60 examples", "same order"),
         (TEXT, CODES, {}, "more than 32 columns|y: whole numbers", ""),
-        ([*TEXT[:-1], "ACGX"], Y, {}, r"x\[59\]: 'X' at position 4 is not a base", "allowed"),
+        ([*TEXT[:-1], "ACGX"], Y, {}, "^index 59: 'X' at position 4 is not a base", "allowed"),
         ([*TEXT[:-1], ""], Y, {}, r"x\[59\]: is empty", "remove"),
         (TEXT, Y, {"alphabt": "DNA"}, "^alphabt: unknown key", "did you mean 'alphabet'"),
         (TEXT, Y, {"task": "regresion"}, "task: 'regresion' is not known", "did you mean 'regression'"),
@@ -148,6 +148,20 @@ def test_what_is_not_clear_is_refused(x: Any, y: Any, more: dict[str, Any], mess
     with pytest.raises(InputError, match=message) as caught:
         Dataset.from_arrays(x, y, **more)
     assert remedy in caught.value.remedy
+
+
+def test_examples_are_named_as_they_were_given(tmp_path: Path) -> None:
+    """By their indices; those of a table by their lines, whatever its name."""
+    words = [["no", "yes", "No"][2 if row == 6 else row % 2] for row in range(60)]
+    pd.DataFrame({"sequence": TEXT, "kind": words}).to_csv(tmp_path / "examples.tsv", sep="\t", index=False)
+    data = {"name": "Sequences", "table": "examples.tsv", "targets": {"kind": "class"}}
+    with pytest.raises(InputError, match=r"examples\.tsv, .* 'No' \(line 8\)"):
+        Dataset.from_files(data, data_root=tmp_path)
+    with pytest.raises(InputError, match=r"^the arrays, .* 'No' \(index 6\)"):
+        Dataset.from_arrays(TEXT, {"kind": words})
+    words[6] = None
+    row = Dataset.from_arrays(TEXT, {"kind": words, "bound": Y}).checks.set_index("example").loc["index 6"]
+    assert (row["source"], row["count"]) == ("the arrays", 1)
 
 
 def test_ids_groups_and_splits_are_kept(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def write_arrays(
     settings
         Settings of the reader, which are not checked here.
     """
-    x, y = _plain("x", x), _plain("y", y)
+    x, y = plain("x", x), plain("y", y)
     if isinstance(x, str) or not hasattr(x, "__len__") or not len(x):
         message = f"x: {'one' if isinstance(x, str) or not hasattr(x, '__len__') else 'an empty'} {type(x).__name__}"
         raise InputError(message, f"give a list: sequences are {CODES}; images: {IMAGES}")
@@ -308,10 +308,10 @@ def _given_as(task: str | None) -> str:
     return find("tasks", task).given_as
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain(name: str, value: Any) -> Any:
     """Return tensors, and lists of lists of lists, as arrays; refuse what numpy would change when it converts it."""
     if isinstance(value, list) and value and hasattr(value[0], "detach"):
-        value = [_plain(name, one) for one in value]
+        value = [plain(name, one) for one in value]
     elif hasattr(value, "detach"):
         value = value.detach().cpu()
         value = (value.float() if "bfloat16" in str(value.dtype) else value).numpy()  # numpy has no bfloat16

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from biocnn.core.errors import InputError, nearest
+from biocnn.data.from_arrays import plain
 from biocnn.explain.cam import grad_cam
 from biocnn.explain.contributions import Method, contributions, decided, explained_output
 from biocnn.explain.images import SIZE
@@ -18,7 +19,7 @@ from biocnn.nn.covariates import beside
 from biocnn.nn.encode import normalise, to_tensor
 from biocnn.prediction.compatibility import Adapted, need
 from biocnn.prediction.images import all_of
-from biocnn.prediction.inputs import coded, codes_of, number_of, of_table, one_or_all
+from biocnn.prediction.inputs import coded, codes_of, each_of, images_in, number_of, of_table
 from biocnn.prediction.model import Model
 from biocnn.prediction.new_signal import of_arrays
 
@@ -55,6 +56,7 @@ def explain(
         inputs, own = of_table(model, inputs)
         covariates = own if covariates is None else covariates
     if model.input.scanned:
+        inputs = plain("sequences", inputs)
         codes = codes_of(inputs, model.facts.iupac)
         if not codes:
             return np.zeros((0, BASES, 0), np.float32)
@@ -62,10 +64,10 @@ def explain(
         return of_sequences(model, codes, coded(model, covariates, len(codes)), output, method, beside).values
     if signal is not None:
         need(model, "sequence")
+    inputs = images_in(model, inputs)
     z = coded(model, covariates, number_of(inputs) if model.facts.coded else 0)
     rows = iter(z)
-    found = model._each(inputs, lambda image, name: of_image(model, image, name, next(rows, None), output).cam)
-    return one_or_all(inputs, list(found))
+    return each_of(model, inputs, lambda image, name: of_image(model, image, name, next(rows, None), output).cam)
 
 
 def check_explained(model: Model) -> None:

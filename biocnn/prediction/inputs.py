@@ -1,9 +1,9 @@
 """Predictions of all that users give to a model, and of stored examples: sequences or images."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from biocnn.core.errors import InputError, nearest
 from biocnn.core.plurals import plural
 from biocnn.data.covariates import doubts, encode_covariates, given
 from biocnn.data.dataset import Dataset
+from biocnn.data.from_arrays import MOST_CHANNELS, plain
 from biocnn.io.fasta import Iupac, encode, read_fasta
 from biocnn.io.image_paths import named_images
 from biocnn.io.intensity import range_of
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from biocnn.prediction.model import Model
 
 log = logging.getLogger("biocnn")
+T = TypeVar("T")
 
-IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or a list of these"
+IMAGES = "give a path, a folder, an array of shape (C, *spatial) or, for one channel, (*spatial), or several of these"
 COVARIATES = "give a mapping of names to a number or word for each input, in a list, or a pandas table"
 PART = 512  # sequences whose maps are in memory at a time
 SEQUENCES = f"give a string, the path of a FASTA file, or {CODES}"
@@ -48,6 +50,7 @@ def of_table(model: "Model", table: pd.DataFrame) -> tuple[list[Any], pd.DataFra
 
 def predict_sequences(model: "Model", inputs: Any, covariates: Any = None, signal: Any = None) -> Any:
     """Predict sequences, for ``Model.predict``."""
+    inputs = plain("sequences", inputs)
     codes = codes_of(inputs, model.facts.iupac)
     tracks = of_arrays(model, signal, codes)
     if model.task.target.spatial:
@@ -66,6 +69,7 @@ def predict_sequences(model: "Model", inputs: Any, covariates: Any = None, signa
 
 def predict_images(model: "Model", inputs: Any, covariates: Any = None) -> Any:
     """Predict images, for ``Model.predict``."""
+    inputs = images_in(model, inputs)
     z = iter(coded(model, covariates, number_of(inputs) if model.facts.coded else 0))
     if model.frame:
         found = list(
@@ -73,13 +77,13 @@ def predict_images(model: "Model", inputs: Any, covariates: Any = None) -> Any:
         )
         return found[0] if _single(inputs) else np.reshape(found, (len(found), -1 if found else len(model.outputs)))
     if model.task.detects:
-        boxes = list(model._each(inputs, lambda image, name: model.boxes_in(model.adapt(image, name))))
-        return one_or_all(inputs, boxes)
-    return one_or_all(inputs, [all_of(maps) for maps in model._each(inputs, model.open_maps)])
+        return each_of(model, inputs, lambda image, name: model.boxes_in(model.adapt(image, name)))
+    return each_of(model, inputs, lambda image, name: all_of(model.open_maps(image, name)))
 
 
 def features_of_images(model: "Model", inputs: Any) -> np.ndarray:
     """Return the vectors of images, for ``Model.features``."""
+    inputs = images_in(model, inputs)
     found = [*model._each(inputs, lambda image, name: vector_of(model, image, name))]
     return found[0] if _single(inputs) else np.stack(found) if found else np.zeros((0, 0), np.float32)
 
@@ -155,8 +159,11 @@ def count_images(model: "Model", inputs: Any) -> Any:
     task, postprocess = model.task, model.meta.postprocess.given()
     if not task.target.summed:
         raise InputError(f"{model.path} {model._is()}: it does not count", "call predict")
-    each = (task.total(task.decide(all_of(maps), postprocess)) for maps in model._each(inputs, model.open_maps))
-    return one_or_all(inputs, [task.interval(total, postprocess) for total in each])
+
+    def count(image: Source, name: str) -> Any:
+        return task.interval(task.total(task.decide(all_of(model.open_maps(image, name)), postprocess)), postprocess)
+
+    return each_of(model, inputs, count)
 
 
 def predict_stored_sequences(model: "Model", dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -204,9 +211,25 @@ def listed(inputs: Any, kinds: Any, what: str, allowed: str) -> list[Any]:
     return found
 
 
-def one_or_all(inputs: Any, found: list[np.ndarray]) -> Any:
-    """Return the only result if one image was given, else all results."""
+def each_of(model: "Model", inputs: Any, use: Callable[[Source, str], T]) -> T | list[T]:
+    """Return what a function makes of an image and its name; a list if several images were given."""
+    inputs = images_in(model, inputs)
+    found = list(model._each(inputs, use))
     return found[0] if _single(inputs) else found
+
+
+def images_in(model: "Model", inputs: Any) -> Any:
+    """Return the images of an array as a list if it holds several, and all other inputs as they are.
+
+    Several images have one axis more than one image with its channels. Of one channel, more than ``MOST_CHANNELS`` may
+    also have the shape (N, *spatial), unless the last axis is so short that it may be that of channels.
+    """
+    inputs = plain("images", inputs)
+    if not isinstance(inputs, np.ndarray):
+        return inputs
+    more, grey = inputs.ndim - model.facts.spatial_dims, model.facts.in_channels == 1
+    several = more == 2 or (more == 1 and grey and min(len(inputs), inputs.shape[-1]) > MOST_CHANNELS)
+    return list(inputs) if several or inputs.dtype == object else inputs
 
 
 def number_of(inputs: Any) -> int:

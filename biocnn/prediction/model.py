@@ -31,11 +31,11 @@ from biocnn.prediction.inputs import (
     IMAGES,
     channels_first,
     count_images,
+    each_of,
     features_of_images,
     framed,
     listed,
     of_table,
-    one_or_all,
 )
 from biocnn.prediction.sequence_model import SequenceModel
 from biocnn.tasks.objects import in_reading_order
@@ -135,8 +135,9 @@ class Model(SequenceModel):
         inputs
             Sequences: a string or a list of strings, the path of a FASTA file, codes (N, L), or one-hot arrays, as in
             ``Dataset.from_arrays``. Images: a path, a folder, an array of shape (C, *spatial), or of the axes given for
-            training, or, for one channel, (*spatial); or a list of these. Bags: a folder or a list of images for one
-            bag, or a list of such bags. Or a pandas table with the column sequence or image (a path), and those of the
+            training, or, for one channel, (*spatial); or a list of these, or an array (N, ...) of several: see
+            ``biocnn.prediction.inputs.images_in``. Bags: a folder or a list of images for one bag, or a list of such
+            bags. Or a pandas table with the column sequence or image (a path), and those of the
             covariates.
         covariates
             For models trained with covariates: a mapping of their names to numbers, in the unit of training, or words,
@@ -218,7 +219,7 @@ class Model(SequenceModel):
         if not self.task.target.labelled:
             remedy = "call detect" if self.task.detects else "call predict"
             raise InputError(f"{self.path} {self._is()}: it has no masks", remedy)
-        return one_or_all(inputs, [self._segment(maps) for maps in self._each(inputs, self.open_maps)])
+        return each_of(self, inputs, lambda image, name: self._segment(self.open_maps(image, name)))
 
     def _segment(self, maps: Maps | MapsOnGrid) -> Any:
         p = all_of(maps)
@@ -242,8 +243,7 @@ class Model(SequenceModel):
         need(self, "image")
         if not self.task.detects:
             raise InputError(f"{self.path} {self._is()}: it finds no boxes", "call predict")
-        found = list(self._each(inputs, lambda image, name: self.decide(self.boxes_in(self.adapt(image, name)))))
-        return one_or_all(inputs, found)
+        return each_of(self, inputs, lambda image, name: self.decide(self.boxes_in(self.adapt(image, name))))
 
     def count(self, inputs: Any) -> Any:
         """Count the objects in images by their density; see `biocnn.prediction.inputs.count_images`."""
@@ -263,10 +263,12 @@ class Model(SequenceModel):
         """Yield the result of a function of each image and its name; an image is open until the next is requested."""
         inputs = of_table(self, inputs)[0] if isinstance(inputs, pd.DataFrame) else inputs
         single = isinstance(inputs, str | Path | np.ndarray)
-        for one in [inputs] if single else listed(inputs, str | Path | np.ndarray, "image", IMAGES):
+        every = [inputs] if single else listed(inputs, str | Path | np.ndarray, "image", IMAGES)
+        for number, one in enumerate(every):
             if isinstance(one, np.ndarray):
                 own = channels_first(one, self.facts.spatial_dims, self.meta.experiment.data.axes)
-                yield use(InMemory(own), "array")
+                name = "array" if single else f"images[{number}]"
+                yield use(InMemory(own, name), name)
                 continue
             for _, path in named_images(one):
                 with self.open_image(path) as image:

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
-from tiny import images, metadata, sequences, stored, task_of
+from tiny import image_facts, images, metadata, sequences, stored, task_of
 
 import biocnn
 from biocnn.config.schema import choose
@@ -18,6 +19,7 @@ from biocnn.core.memory import PeakBytes
 from biocnn.data.dataset import Dataset
 from biocnn.io.fasta import decode, encode, reverse_complement
 from biocnn.nn.precision import fast_bfloat16
+from biocnn.prediction.inputs import images_in
 from biocnn.prediction.model import Model
 from biocnn.training.batches import make
 from biocnn.training.checkpoint import build_model, save_model
@@ -166,6 +168,29 @@ def test_image_files_and_arrays_have_the_same_predictions(tmp_path: Path, cells:
     np.testing.assert_array_equal(segmenter.predict(paths[1]), wanted[1])
     np.testing.assert_array_equal(segmenter.predict(str(paths[1])), wanted[1])
     np.testing.assert_array_equal(segmenter.predict(np.array(cells.x[1][0])), wanted[1])
+    stack = np.stack([cells.x[i] for i in (0, 1, 2, 0, 1, 2)])
+    for inputs in (stack, stack[:, 0], torch.from_numpy(stack), stack[:3]):
+        for one, other in zip(segmenter.predict(inputs), wanted, strict=False):
+            np.testing.assert_array_equal(one, other)
+        assert len(segmenter.segment(inputs)) == len(inputs)
+
+
+@pytest.mark.parametrize(
+    ("channels", "shape", "number"),
+    [
+        (1, (20, 30), 0), (1, (1, 20, 30), 0), (1, (5, 20, 30), 5), (1, (4, 20, 30), 0), (1, (20, 30, 3), 0),
+        (1, (1, 1, 20, 30), 1), (3, (3, 20, 30), 0), (3, (9, 20, 30), 0), (3, (2, 3, 20, 30), 2),
+        (1, (2, 3), 0), (1, (0, 1, 20, 30), 0), (2, (0, 2, 20, 30), 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("depth", [(), (8,)])
+def test_an_array_is_one_image_or_several(channels: int, shape: tuple, number: int, depth: tuple) -> None:
+    """Of planes or volumes; as one image if it could be one, also of other channels."""
+    facts = image_facts(spatial_dims=2 + len(depth), channels=list("abc")[:channels])
+    images = np.zeros((*shape[:-2], *depth, *shape[-2:]))
+    found = images_in(SimpleNamespace(facts=facts), images)
+    assert isinstance(found, list) == (len(shape) == 4 or number > 0)
+    assert len(found) == (number if isinstance(found, list) else len(images))
 
 
 def test_stored_and_new_images_have_the_same_predictions(cells: Dataset, segmenter: Model) -> None:
@@ -258,7 +283,8 @@ def test_segment_decides_from_the_probabilities_of_predict(tmp_path: Path, cells
     ("image", "message"),
     [
         (np.zeros((2, 20, 30), np.uint16), "array: shape (2, 20, 30), but the model was trained on planes"),
-        (np.zeros((1, 1, 20, 30), np.uint16), "array: shape (1, 1, 20, 30)"),
+        (np.zeros((20, 30, 3), np.uint16), "array: shape (20, 30, 3)"),
+        (np.zeros((6, 2, 20, 30), np.uint16), "images[0]: shape (2, 20, 30)"),
         (np.zeros(30, np.uint16), "array: shape"),
         (np.full((20, 30), np.nan, np.float32), "array: NaN or infinite pixels"),
     ],

@@ -42,7 +42,7 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
             f"Attributions of held-out examples by {_METHODS[str(stored['method'])]}. Letters above zero increase the "
             "prediction, inverted letters below zero decrease it; sites of motifs of seqlets are labelled above."
         )
-        + _beside(results)
+        + _beside(results) * ("signal" in stored)
         + _deviation(results, settings, stored)
     )
     alt = f"Attribution logos of {plural(len(titles[:_LOGOS]), 'example')}"
@@ -56,7 +56,7 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
     caption = (
         f"Mutation maps: change of the {results.scale} by each single mutation (red: increase; blue: decrease; dots: "
         f"the base present). Letters: importance of a base, the mean decrease of the {results.scale} over its three "
-        "mutations. Point at a square for position, mutation and change."
+        "mutations."
     )
     words, alt = hints(codes, changes, alphabet, places), f"Mutation maps of {plural(n, 'example')}"
     return [*pictures, gallery.add("mutation_maps", figure, alt, caption, hints=words)]
@@ -65,9 +65,10 @@ def attributed(results: Results, settings: Settings, gallery: Gallery) -> list[P
 def _titles(results: Results, stored: dict[str, np.ndarray]) -> list[str]:
     names, outputs = stored["id"], stored["output"]
     targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), outputs]
+    known = [number(t) if abs(t) >= 1000 else f"{t:.3g}" if np.isfinite(t) else "value unknown" for t in targets]
     titles = [
-        f"{short(n, 28)}   predicted {number(p)}, true {f'{t:.3g}' if np.isfinite(t) else 'value unknown'}"
-        for n, p, t in zip(names, stored["probability"], targets, strict=True)
+        f"{short(n, 28)}   predicted {number(p)}, true {t}"
+        for n, p, t in zip(names, stored["probability"], known, strict=True)
     ]
     if len(results.outputs) > 1:
         titles = [f"{title}   {short(results.outputs[k], 20)}" for title, k in zip(titles, outputs, strict=True)]

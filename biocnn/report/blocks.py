@@ -12,13 +12,14 @@ MAX_ROWS = 100
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as shown on the page: a data URI, alternative text and caption."""
+    """A figure as shown on the page: a data URI, alternative text and caption; ``hinted`` if it has hints."""
 
     name: str
     source: str
     alt: str
     caption: str
     width: int
+    hinted: bool = False
     kind: str = "picture"
 
 

@@ -116,6 +116,7 @@ def _classes(results: Results, decided: list[Matched]) -> Table:
     )
     if len(found) and found["low"].notna().any():
         caption += " Small print: 95% confidence intervals."
+    caption += " –: no true box of the class, or, for precision, none found." * any("–" in row for row in rows)
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

@@ -147,7 +147,8 @@ def detection(lines: dict[str, tuple[np.ndarray, np.ndarray]], per_image: pd.Dat
         Table with columns metric and value, one row per image and metric; may be empty.
     """
     widths = [1.0] * bool(lines) + [1.6] * bool(len(per_image))
-    figure = new_figure(2.5, PAGE_WIDTH if len(widths) > 1 else 4.2)
+    rows = per_image["metric"].nunique() if len(per_image) else 0
+    figure = new_figure(max(2.5, 0.6 + 0.45 * rows), PAGE_WIDTH if len(widths) > 1 else 4.2)
     panels = list(figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0])
     if lines:
         _precision_lines(panels.pop(0), lines, "a" if len(per_image) else "")
@@ -179,7 +180,7 @@ def _strips(axes: Axes, per_image: pd.DataFrame, symbol: str) -> None:
             axes.annotate(number(middle), (middle, place), (0, -13), textcoords="offset points", ha="center", va="top")
     letter(axes, symbol, "Images (bar: quartiles, tick: median)")
     axes.set_yticks(range(len(names)), [metric_name(name) for name in names])
-    axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(-0.02, 1.02))
+    axes.set(ylim=(len(names) - 0.2, -0.6), xlim=(-0.02, 1.02))
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
 

@@ -126,7 +126,7 @@ class Gallery:
         (self.folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         place = f"{self.path}/{name}".removeprefix("figures/")
         source = for_page(with_hints(svg, hints or {}), re.sub(r"\W", "-", place), alt, THEMED)
-        return Picture(place, source, alt, caption, round(figure.get_figwidth() * 125))
+        return Picture(place, source, alt, caption, round(figure.get_figwidth() * 125), bool(hints))
 
     def thumbnail(self, figure: Figure) -> None:
         """Save the picture of the experiment on the overview page."""

@@ -90,6 +90,7 @@ NEGATIVES = {
     "labelled": "labelled negatives",
 }
 CORRELATIONS = ("pearson", "spearman", "r2")
+IN_UNITS = ("mse", "mae", "rmse", "crps", "interval_width")  # metrics of numbers in the unit of the output
 FALL = 0.1  # difference of AUROC between kinds of negatives that is a caution
 SIMILAR = 0.01  # largest q-value of a motif that counts as similar to a database motif
 ALIKE = 0.6  # smallest similarity, because long motifs of low information have small p-values with each other
@@ -172,16 +173,21 @@ def best_rows(results: Results) -> pd.DataFrame:
     Returns
     -------
     rows
-        Columns metric, value, low, high, over, n, run; one row per metric of the reported split, averaged over outputs.
+        Columns metric, value, low, high, over, n, run, part; one row per metric of the reported split, averaged over
+        outputs. Metrics in the units of several numbers have no mean, but a row for each.
     """
     table = results.metrics
     if not len(table):
         return table
     if results.parts:
         each = [(part.name, best_rows(part)) for part in results.parts]
-        return pd.concat([rows.assign(metric=[of_part(m, name) for m in rows["metric"]]) for name, rows in each])
-    rows = []
-    for metric, group in representative(table[table["split"] == results.split]):
+        named = [rows.assign(metric=[of_part(m, name) for m in rows["metric"]], part=name) for name, rows in each]
+        return pd.concat(named)
+    rows, table = [], table[table["split"] == results.split]
+    if results.task and results.task.family == "regression" and len(results.outputs) > 1:
+        own = table["metric"].isin(IN_UNITS)
+        table = table.assign(metric=table["metric"].where(~own, table["metric"] + " of " + table["output"]))
+    for metric, group in representative(table):
         alone = len(group) == 1
         rows.append(
             {
@@ -192,9 +198,10 @@ def best_rows(results: Results) -> pd.DataFrame:
                 "over": group["over"].iloc[0],
                 "n": group["n"].iloc[0],
                 "run": group["run"].iloc[0] if alone else f"mean of {len(group)}",
+                "part": "",
             }
         )
-    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "over", "n", "run"])
+    return pd.DataFrame(rows, columns=["metric", "value", "low", "high", "over", "n", "run", "part"])
 
 
 def representative(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -210,16 +217,16 @@ def representative(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def headline(results: Results) -> pd.DataFrame:
-    """Return the one or two rows of `best_rows` with the main metrics of the task.
+    """Return the rows of `best_rows` with the main metrics of the task, mostly one or two.
 
     With few examples, errors take the place of correlations, which are then nearly arbitrary.
     """
     rows = best_rows(results)
     if not len(rows):
         return rows
-    named = rows["metric"].str.partition(" of ")  # of a part
-    main, noise = rows["metric"].isin(results.headline), named[0].isin(CORRELATIONS) & (rows["n"] < IMAGES)
-    errors = named[0].isin(("mae", "count_mae")) & named[2].isin(named[2][main & noise])
+    plain = rows["metric"].str.partition(" of ")[0]
+    main, noise = rows["metric"].isin(results.headline), plain.isin(CORRELATIONS) & (rows["n"] < IMAGES)
+    errors = plain.isin(("mae", "count_mae")) & rows["part"].isin(rows["part"][main & noise])
     found = rows[main & ~noise | errors]
     return found if len(found) else rows.head(2)
 

@@ -10,21 +10,22 @@ from biocnn.core.palette import GREEN, VERMILION
 from biocnn.data.dataset import Dataset
 from biocnn.report import images
 from biocnn.report.blocks import wrapped
-from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
+from biocnn.report.figures import INK, MUTED, PAGE_WIDTH, Gallery, Picture, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
 from biocnn.tasks.multiclass import Multiclass
 
 COLUMNS = 6
 _WIDEST = 20  # characters above an image
+_COLOURS = {True: GREEN, False: VERMILION, None: INK}
 
 
 class Tile(NamedTuple):
-    """An image with the lines of its title, and whether its prediction is right."""
+    """An image with the lines of its title, and whether its prediction is right; None if neither right nor wrong."""
 
     id: str
     title: list[str]
-    right: bool
+    right: bool | None
 
 
 class Judged(NamedTuple):
@@ -84,7 +85,7 @@ def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
         for axes, tile in zip(line, tiles, strict=False):
             images.show(axes, images.plane(dataset.input.picture(dataset.x[place[tile.id]])))
             title = "\n".join(wrapped(words, _WIDEST, 2) for words in tile.title)
-            axes.set_title(title, fontsize=6.5, color=GREEN if tile.right else VERMILION, loc="left")
+            axes.set_title(title, fontsize=6.5, color=_COLOURS[tile.right], loc="left")
             axes.set_xlabel(wrapped(tile.id, _WIDEST), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
         for axes in line[len(tiles) :]:
             axes.set_visible(False)

@@ -62,13 +62,14 @@ def ordinal(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
     steps = np.arange(len(names)) - np.arange(len(names))[:, None]
     rows = []
     for name, row, apart in zip(names, counts, steps, strict=True):
-        shares = [(row * (np.abs(apart) <= most)).sum() / max(row.sum(), 1) for most in (0, 1)]
-        rows.append([name, f"{row.sum():,}", *map(number, shares), number((row * apart).sum() / max(row.sum(), 1))])
+        sums = [(row * each).sum() for each in (apart == 0, np.abs(apart) <= 1, apart)]
+        rows.append([name, f"{row.sum():,}", *(number(one / row.sum() if row.sum() else None) for one in sums)])
     header = ["Grade", "n", "Right", "At most one grade off", "Mean error"]
     caption = (
         f"Each grade on the {results.split} split. Predicted: the median grade of the mean probabilities. Mean error: "
         "in grades, below 0 if predicted too low."
     )
+    caption += " –: no example of the grade." * bool((counts.sum(axis=1) == 0).any())
     blocks: list[Picture | Table | Text] = [table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")]
     caption = (
         "Held-out examples of each true grade (rows) by predicted grade (columns). Colour: share of the row. The "
@@ -88,8 +89,7 @@ def _classes(results: Results, counts: np.ndarray) -> Table:
     found = found[found["run"] == run].set_index(["output", "metric"])
     rows = []
     for k, name in enumerate(results.outputs):
-        hits = number(counts[k, k] / counts[k].sum()) if counts[k].sum() else ""
-        right = number(counts[k, k] / counts[:, k].sum()) if counts[:, k].sum() else ""
+        hits, right = (number(counts[k, k] / of.sum() if of.sum() else None) for of in (counts[k], counts[:, k]))
         cells = []
         for metric in ("auroc", "auprc", "sensitivity_at_specificity90"):
             row = found.loc[(name, metric)] if (name, metric) in found.index else None
@@ -102,6 +102,7 @@ def _classes(results: Results, counts: np.ndarray) -> Table:
     )
     if len(found) and found["low"].notna().any():
         caption += " Small print: 95% confidence intervals."
+    caption += " –: no example of the class, or, for precision, none predicted." * any("–" in row for row in rows)
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

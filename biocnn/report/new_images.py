@@ -336,9 +336,10 @@ def _processing(results: Results, path: str) -> list[Table]:
         return []
     blocks = []
     if len(counts):
-        rows = counts[["outcome", "reason", "count", "example"]].to_numpy().tolist()
+        columns = ["outcome", "reason", "count", "example"][: 4 if counts["example"].notna().any() else 3]
+        rows = counts[columns].to_numpy().tolist()
         caption = "Processing of new images."
-        blocks.append(table(caption, ["Outcome", "Reason", "Count", "Example"], rows, "Count", "apply/counts.tsv"))
+        blocks.append(table(caption, [name.capitalize() for name in columns], rows, "Count", "apply/counts.tsv"))
     skipped = images_[images_["skipped"].notna()]
     if len(skipped):
         rows = [[getattr(row, "path", row[1]), row.skipped] for row in skipped.itertuples(index=False)]

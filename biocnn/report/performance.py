@@ -10,6 +10,15 @@ from biocnn.report.figures import Gallery
 from biocnn.report.headline import best_rows, interval, metric_name, number
 from biocnn.report.results import Results
 
+_OF_INTERVALS = ("coverage90", "interval_width")
+_FEWEST = 9  # validation examples for an interval, see `biocnn.tasks.conformal`
+_ABSENT = "absent from this split, or never predicted"
+_UNDEFINED = {  # by family of the task
+    "classification": "only one class, or no known label, in this split",
+    "regression": "no known values in this split, or all the same",
+    "counts": "all counts of this split are the same, or 0",
+}
+
 
 def performance(results: Results, gallery: Gallery) -> Section:
     """Show the metrics of each run and the ensemble, and the figures of the task."""
@@ -56,10 +65,12 @@ def _metrics(results: Results) -> Table:
     )
     if found["low"].notna().any() and results.input:
         over = results.input.resampled
-        caption += f" Small print: 95% confidence intervals by bootstrap over {over}."
-    undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]["output"].unique()
-    if len(undefined):
-        caption += f" No value, because the split has only one class or no known value: {', '.join(undefined)}."
+        caption += f" Small print: 95% confidence intervals by bootstrap over {over}"
+        known = metrics[metrics["value"].notna()]
+        few = known["low"].isna().groupby(known["split"]).all().any()
+        caption += ", if there are five or more." if few else "."
+    undefined = metrics[(metrics["split"] == results.split) & metrics["value"].isna()]
+    caption += _missing(undefined, results)
     if folds:
         caption += " All folds: each example is predicted by the networks that were not trained on it."
     if several:
@@ -71,6 +82,19 @@ def _metrics(results: Results) -> Table:
     return table(caption, header, rows, ",".join(header[len(keys) :]), "metrics.tsv")
 
 
+def _missing(undefined: pd.DataFrame, results: Results) -> str:
+    """State why metrics have no value, in sentences that begin with a blank."""
+    without = undefined["metric"].isin(_OF_INTERVALS)
+    words = ""
+    for rows, what, why in (
+        (undefined[without], "90% intervals", f"fewer than {_FEWEST} validation examples with a known value"),
+        (undefined[~without], "value", _UNDEFINED.get(results.task.family if results.task else "", _ABSENT)),
+    ):
+        outputs = [name for name in rows["output"].unique() if name != "all"]
+        words += f" No {what}{' for ' * bool(outputs)}{', '.join(outputs)}: {why}." * bool(len(rows))
+    return words
+
+
 def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
     """Return mean and standard deviation of each metric over several runs, as rows of metrics.tsv."""
     table_ = metrics[metrics["run"].isin(results.runs)]
@@ -79,7 +103,8 @@ def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
     keys = ["split", "output", "metric", "over"]
     found = table_.groupby(keys, sort=False).agg(mean=("value", "mean"), sd=("value", "std"), n=("n", "mean"))
     found.loc[found["sd"] < 1e-6 * found["mean"].abs(), "sd"] = 0  # rounding
-    found["cell"] = [f"{number(row.mean)}\n± {number(row.sd)}" for row in found.itertuples()]
+    spread = found["sd"].map(number)
+    found["cell"] = found["mean"].map(number) + ("\n± " + spread).where(spread != "–", "")
     return found.reset_index().assign(run="mean of runs")
 
 

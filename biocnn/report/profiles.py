@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from biocnn.evaluation.judges import Values
 from biocnn.report.bases import along_genome, predictions
@@ -133,7 +133,9 @@ def totals(
         for axes in (left, middle, right) if wide else (left, middle):
             axes.set(xscale="log", yscale="log")
             for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                low, high = axis.get_view_interval()
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
                 axis.set_minor_formatter(NullFormatter())
     plus = " + 1" if counts else ""
     left.set(xlabel=f"Measured {word}{plus}", ylabel=f"Predicted {word}{plus}")
@@ -201,7 +203,7 @@ def tracks(
                 colour = SERIES[k % len(SERIES)]
                 axes.fill_between(place, sign * window.truth[k], step="mid", color=colour, alpha=0.35, linewidth=0)
                 if window.simple is not None:
-                    axes.plot(place, sign * window.simple[k], color=FAINT, linewidth=0.9)
+                    axes.plot(place, sign * window.simple[k], color=MUTED, linewidth=0.7)
                 axes.plot(place, sign * window.p[k], color=colour, linewidth=1)
             _shade(axes, window, place, group[0])
             if len(group) > 1:

@@ -57,9 +57,10 @@ def _ranked(found: dict[str, pd.DataFrame], predicted: str) -> Figure:
 
 
 def _account(counts: pd.DataFrame) -> str:
-    """Format counts: '1,531 windows of 101 bp, every 10 bp; 137 sites of Reb1 expected, at 89.3 per Mb; ...'."""
+    """Format counts: '17 contigs in atac.bw; 1,531 windows of 101 bp, every 10 bp; 137 expected sites of Reb1; ...'."""
     parts = [
-        f"{row.n:,} excluded ({row.reason})" if row.outcome == "dropped" else f"{row.n:,} {row.reason}"
+        (f"{row.n:,} excluded ({row.reason})" if row.outcome == "dropped" else f"{row.n:,} {row.reason}")
+        + f" in {row.source}" * (row.source != "scan")
         for row in counts.rename(columns={"count": "n"}).itertuples()
     ]
     text = f"{'; '.join(parts)}."

@@ -35,6 +35,7 @@ def data(results: Results, settings: Settings, gallery: Gallery) -> Section:
     checks = pd.concat([results.table("checks.tsv"), results.table("dataset/checks.tsv")], ignore_index=True)
     if len(checks):
         columns = [name for name in ("source", "outcome", "reason", "count", "example") if name in checks]
+        columns = [name for name in columns if checks[name].notna().any()]
         checks = checks.assign(
             source=checks["source"].map(lambda path: Path(str(path)).name), count=checks["count"].map("{:,}".format)
         )
@@ -202,13 +203,18 @@ def reproduce(results: Results, settings: Settings) -> Section:
 
 
 def _files(results: Results) -> list[Files]:
-    """List the results by folder; figures have links of their own, logs differ each time, few tasks have matches."""
+    """List the results by folder.
+
+    Figures have links of their own, logs differ each time, only trainings read states, and few tasks have matches.
+    """
     folder, runs = results.folder, results.runs
     left_out = ["figures", "logs", "benchmarks", "report.html"] + ["matches.tsv"] * results.table("matches.tsv").empty
     found: dict[str, list[tuple[str, str]]] = {}
     for path in sorted(folder.rglob("*")):
         top, *rest = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in (top, *rest)) or (top == "runs" and rest and rest[0] not in runs)
+        hidden = any(part.startswith(".") for part in (top, *rest)) or (
+            top == "runs" and rest and (rest[0] not in runs or "state" in rest)
+        )
         if path.is_file() and not hidden and top not in left_out:
             place = path.relative_to(folder).as_posix()
             found.setdefault(top if rest else "", []).append((place, _bytes(path.stat().st_size)))

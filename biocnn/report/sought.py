@@ -17,7 +17,7 @@ from biocnn.report.results import Results
 
 _KERNELS, _ACROSS = 48, 16  # kernels shown, and how many in a row
 _BOUNDS = (1, 99.5)  # percentiles of feature maps that become black and white
-_LABEL, _APART, _GAP, _TITLE = 1.15, 0.25, 0.05, 0.18  # names of units, and distances, in widths of a picture
+_LABEL, _APART, _GAP, _TITLE = 1.3, 0.25, 0.05, 0.18  # names of units, and distances, in widths of a picture
 
 
 def sought(results: Results, gallery: Gallery) -> Iterator[Picture]:
@@ -85,14 +85,16 @@ def excited(names: list[str], patches: np.ndarray, made: np.ndarray) -> Figure:
         Shape (made, H, W) or (made, H, W, 3), uint8, of the first units.
     """
     tall, left = patches.shape[2] / patches.shape[3], _LABEL + (1 + _APART) * bool(len(made))
-    figure, axes = _sheet(left + patches.shape[1], tall * len(names), max(patches.shape[1] + bool(len(made)), 8) + 1.4)
+    figure, axes = _sheet(
+        left + patches.shape[1], tall * len(names), max(patches.shape[1] + bool(len(made)), 8) + _LABEL + _APART
+    )
     for row, name in enumerate(names):
         first, *rest = name.split("\n")
         middle = tall * (row + 0.5)
         axes.text(0, middle, first, va="bottom" if rest else "center", fontsize=6.5)
         axes.text(0, middle + 0.05, "".join(rest), va="top", fontsize=6, color=MUTED)
         if row < len(made):
-            _put(axes, made[row], _LABEL, tall * row)
+            _put(axes, made[row], _LABEL, tall * row, tall)
         for k, patch in enumerate(patches[row]):
             _put(axes, patch, left + k, tall * row)
     return figure
@@ -106,9 +108,11 @@ def _sheet(width: float, height: float, across: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _put(axes: Axes, picture: np.ndarray, x: float, y: float, **scale: Any) -> None:
-    """Draw a picture, by default one of bytes, with its corner at a place of a sheet."""
-    extent = (x, x + 1 - _GAP, y + picture.shape[0] / picture.shape[1] - _GAP, y)
+def _put(axes: Axes, picture: np.ndarray, x: float, y: float, most: float = np.inf, **scale: Any) -> None:
+    """Draw a picture, by default one of bytes, with its corner at a place of a sheet, at most this tall."""
+    tall = picture.shape[0] / picture.shape[1]
+    width = min(1.0, most / tall)
+    extent = (x, x + width - _GAP, y + width * tall - _GAP, y)
     scale = scale or {"cmap": "gray", "vmin": 0, "vmax": 255}
     axes.imshow(picture, extent=extent, aspect="auto", interpolation="nearest", **scale)
 

@@ -119,6 +119,7 @@ def _group(title: str, members: list[Results], base: Path) -> dict:
     caption = (
         f"Measured on {' or '.join(held_out[split] for split in sorted(splits))}" if splits else "Not evaluated yet"
     )
+    rows = [_row(results, metrics, base) for results in members]
     return {
         "title": title,
         "caption": f"{caption}; small print: 95% confidence intervals." if splits else f"{caption}.",
@@ -126,7 +127,8 @@ def _group(title: str, members: list[Results], base: Path) -> dict:
         "metrics": [metric_name(name) for name in metrics],
         "compared": any(comparison(results) for results in members),
         "motifs": any(top_motif(results) for results in members),
-        "rows": [_row(results, metrics, base) for results in members],
+        "pictures": any(row["picture"] for row in rows),
+        "rows": rows,
     }
 
 

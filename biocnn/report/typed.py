@@ -167,6 +167,7 @@ def _classes(results: Results, matches: pd.DataFrame, names: list[str]) -> Table
         caption += f" {common}"
     if len(found) and found["low"].notna().any():
         caption += " Small print: 95% confidence intervals."
+    caption += " –: no such object." * any("–" in row for row in rows)
     return table(caption, header, rows, ",".join(header[1:]), "metrics.tsv")
 
 

@@ -41,7 +41,7 @@ def regression(results: Results, gallery: Gallery) -> list[Picture | Table | Tex
     if results.input and results.input.best_and_worst and results.dataset:
         name = next(iter(found))
         caption = (
-            f"Held-out images with the smallest and the largest errors of {name}: predicted value"
+            f"Held-out {results.input.examples} with the smallest and the largest errors of {name}: predicted value"
             + (", its 90% interval" if first["low"].notna().any() else "")
             + " and measured value. Of the largest errors: is the measured value right?"
         )
@@ -68,7 +68,7 @@ def _ordered(found: pd.DataFrame) -> dict[str, list[Tile]]:
 
 def _tile(id: str, row: pd.Series) -> Tile:
     known = np.isfinite(row["low"])
-    within = not known or row["low"] <= row["measured"] <= row["high"]
+    within = row["low"] <= row["measured"] <= row["high"] if known else None
     ends = f" ({number(row['low'])}–{number(row['high'])})" if known else ""
     return Tile(id, [f"{number(row['value'])}{ends}", f"measured: {number(row['measured'])}"], within)
 

@@ -42,7 +42,7 @@ def _account(counts: pd.DataFrame) -> str:
     read = of["read"].iloc[0]
     parts = [f"{read['source']} holds {plural(read['count'], 'record')}"]
     if "kept" in of:
-        scored = ", ".join(f"{row.n:,} {row.reason.split(':')[0]}" for row in _rows(of["kept"]))
+        scored = ", ".join(plural(row.n, row.reason.split(":")[0]) for row in _rows(of["kept"]))
         parts.append(f"Alleles scored: {scored}")
     if "dropped" in of:
         aside = "; ".join(
@@ -67,7 +67,10 @@ def _largest(largest: pd.DataFrame) -> Table:
         first = [row["id"], f"{row['chrom']}:{row['pos']:,}", f"{_short(row['ref'])} > {_short(row['alt'])}"]
         rows.append([*first, *([row["output"]] if several else []), *(number(row[name]) for name in values)])
     header = ["ID", "Position", "Alleles", *(["Output"] if several else []), *(_COLUMNS[name] for name in values)]
-    caption = "Variants with the largest change of the prediction; predictions of both alleles are means over all runs."
+    caption = (
+        "Variants with the largest change of the prediction; predictions of both alleles are means over all runs."
+        + " SD: of the change of the logit, over runs." * ("sd" in values and "dlogit" in values)
+    )
     return table(caption, header, rows, ",".join(header[-len(values) :]), "variants/variants.tsv")
 
 
@@ -91,8 +94,7 @@ def _maps(results: Results, gallery: Gallery) -> Picture:
     caption = (
         f"Mutation maps around variants (framed), for the allele with the larger {results.scale}. Letters: mean "
         f"decrease of the {results.scale} when the base is replaced; below: change of the {results.scale} by each "
-        "single replacement. Point at a square for position (in the window if ALT has another length), mutation and "
-        "change."
+        "single replacement."
     )
     words, alt = hints(codes, changes, alphabet, places, marks), f"Mutation maps of {plural(len(titles), 'variant')}"
     return gallery.add("variants", figure, alt, caption, hints=words)

@@ -13,6 +13,8 @@ from biocnn.report.headline import number
 from biocnn.report.reliability import reliability
 from biocnn.report.results import Results
 
+_SPLITS = {"test": "test", "val": "validation"}
+
 
 def classification(results: Results, gallery: Gallery) -> list[Picture | Table | Text]:
     """Show classification curves, calibration and, for a single output, the most surprising examples."""
@@ -58,12 +60,13 @@ def _pair(truth: pd.DataFrame, predicted: pd.DataFrame, k: int) -> tuple[np.ndar
 
 
 def _lines(results: Results, mean: pd.DataFrame, truth: pd.DataFrame) -> dict[str, list]:
-    """Return the curves to draw: mean of the runs and each run, or each output, if both classes occur."""
+    """Return the curves to draw: the mean of all runs and each run, or each output, if both classes occur."""
     if len(results.outputs) > 1:
         lines = {name: [_pair(truth, mean, k)] for k, name in enumerate(results.outputs)}
     else:
         each = [frame for run in results.runs if len(frame := results.vectors(run, results.split))]
-        name = f"mean of {plural(len(each), 'run')}" if len(each) > 1 else "test"
+        name = f"mean of {plural(len(each), 'run')}" if len(each) > 1 else _SPLITS[results.split]
+        name = "all folds" if results.facts.folds else name
         lines = {name: [_pair(truth, mean, 0)]}
         if len(each) > 1:
             lines["each run"] = [_pair(_truth(results).loc[frame.index], frame, 0) for frame in each]

@@ -81,7 +81,8 @@ class VectorTask(Task):
 
     def words(self, y: "np.ndarray") -> str:
         """Describe the target (K,) of an example."""
-        return ", ".join(f"{name} {value:.3g}" for name, value in zip(self.outputs, y, strict=True) if value == value)
+        known = [(name, value) for name, value in zip(self.outputs, y, strict=True) if value == value]
+        return ", ".join(f"{name} {value:{'.0f' if abs(value) >= 1000 else '.3g'}}" for name, value in known)
 
     def predicted_words(self, p: "np.ndarray") -> str:
         """Describe the prediction (K,) for an example."""

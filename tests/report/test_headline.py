@@ -101,8 +101,19 @@ def test_errors_replace_correlations_of_few_examples(tmp_path, number, main):
     assert headline(write_metrics(tmp_path / "few", rows, task="regression"))["metric"].tolist() == main
 
 
+def test_errors_in_several_units_are_not_averaged(tmp_path):
+    pairs = [("area", 184), ("share", 0.04)]
+    metrics = ("pearson", "mae")
+    rows = [("a", "test", name, metric, "all", value, "", "", 8) for name, value in pairs for metric in metrics]
+    results = write_metrics(tmp_path / "cells", rows, task="regression", outputs=["area", "share"])
+    found = headline(results)
+    assert dict(zip(found["metric"], found["value"], strict=True)) == {"mae of area": 184, "mae of share": 0.04}
+    assert "mean absolute error of area = 184, mean absolute error of share = .040" in verdict(results)
+
+
 def test_errors_of_a_part_replace_its_correlations_alone(monkeypatch):
-    rows = pd.DataFrame({"metric": ["auroc of bound", "r2 of size", "mae of size", "mae of age"], "n": 9})
+    metrics = ["auroc of bound", "r2 of size", "mae of size", "mae of age"]
+    rows = pd.DataFrame({"metric": metrics, "part": ["bound", "size", "size", "age"], "n": 9})
     monkeypatch.setattr("biocnn.report.headline.best_rows", lambda results: rows)
     found = headline(SimpleNamespace(headline=("auroc of bound", "r2 of size")))
     assert found["metric"].tolist() == ["auroc of bound", "mae of size"]

@@ -153,8 +153,15 @@ def test_the_gallery_shows_right_and_wrong_decisions_in_order(tmp_path: Path) ->
     assert all("true: " in title for title in titles[12:])
 
 
-def test_a_class_without_test_images_has_an_empty_row(tmp_path: Path) -> None:
-    raw = labelled(60, classes=NAMES)
+@pytest.mark.parametrize(
+    ("task", "cells", "why"),
+    [
+        ("multiclass", 5, "–: no example of the class, or, for precision, none predicted."),
+        ("ordinal", 3, "–: no example of the grade."),
+    ],
+)
+def test_a_class_without_test_images_has_no_values_and_a_reason(tmp_path: Path, task, cells, why) -> None:
+    raw = labelled(60, classes=NAMES, task=task)
     split = np.repeat(["train", "val", "test"], 20)
     raw.examples["split"] = split
     raw.y[(split == "test") & (raw.y[:, 3] == 1)] = np.eye(4)[0]
@@ -166,6 +173,9 @@ def test_a_class_without_test_images_has_an_empty_row(tmp_path: Path) -> None:
     first = text.split('<p class="verdict">')[1].split("</p>")[0]
     assert "Only 20 test images: other examples may give different numbers." in first
     assert "The test split has none of tiny." in first
+    assert why in text
+    row = text.split("<td>tiny</td>")[1] if "<td>tiny</td>" in text else text.split(">tiny</td>")[1]
+    assert row.split("</tr>")[0].count(">–") >= cells - 1
     counts = pd.read_csv(tmp_path / "figures" / "confusion.tsv", sep="\t", index_col=0)
     assert counts.loc["tiny"].sum() == 0
     assert counts.to_numpy().sum() == 20

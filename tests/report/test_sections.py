@@ -1,11 +1,14 @@
 """Sections of the report, compared with the tables of the steps."""
 
 import pandas as pd
+from tiny import experiment
 
+from biocnn.report.blocks import Files
 from biocnn.report.figures import Gallery, style
 from biocnn.report.new_images import objects
 from biocnn.report.results import Results
 from biocnn.report.scan import scan
+from biocnn.report.sections import reproduce
 
 
 def test_images_without_objects_count_and_sizes_are_of_all_objects(tmp_path):
@@ -36,6 +39,14 @@ def test_a_damaged_model_file_is_not_described(tmp_path):
     results = Results(tmp_path)
     assert results.metadata("fold0-seed1") is results.metadata("gone") is None
     assert results.versions == {}
+
+
+def test_internal_states_of_trainings_are_not_listed(tmp_path):
+    for name in ("history.tsv", "state/1f2e/history.tsv"):
+        (tmp_path / "runs/fold0-seed1" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs/fold0-seed1" / name).write_text("epoch\n")
+    (listed,) = [block for block in reproduce(Results(tmp_path), experiment()).blocks if isinstance(block, Files)]
+    assert [name for name, _ in listed.files] == ["runs/fold0-seed1/history.tsv"]
 
 
 def test_peaks_of_a_scan_are_drawn_by_rank_and_listed_for_each_output(tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from simulated_results import coarse
+from test_headline import write_metrics
 from test_multiclass_report import RUNS, predicted
 from tiny import labelled, stored, valued
 
@@ -12,8 +13,11 @@ from biocnn.config.settings import Settings
 from biocnn.evaluation.audit import audit_stored
 from biocnn.evaluation.baselines import write_baselines
 from biocnn.report import write_report
+from biocnn.report.figures import Gallery
 from biocnn.report.headline import verdict
+from biocnn.report.performance import performance
 from biocnn.report.results import Results
+from biocnn.tasks.conformal import conformal_margin
 
 GRADES = ["none", "mild", "moderate", "severe"]
 
@@ -65,6 +69,16 @@ def test_numbers_are_shown_with_intervals_errors_and_baselines(folder: Path) -> 
         assert words in text, words
     assert (folder / "numbers/figures/agreement.png").is_file()
     assert verdict(Results(folder / "numbers")).startswith("Test R² = "), "better than all baselines"
+
+
+def test_missing_values_and_intervals_have_their_own_reasons(tmp_path: Path) -> None:
+    rows = [("a", "test", "size", "coverage90", "all", "", "", "", 0), ("a", "test", "age", "r2", "all", "", "", "", 1)]
+    results = write_metrics(tmp_path / "few", rows, task="regression", outputs=["size", "age"])
+    caption = performance(results, Gallery(tmp_path / "figures")).blocks[0].caption
+    assert "No 90% intervals for size: fewer than 9 validation examples with a known value." in caption
+    assert "No value for age: no known values in this split, or all the same." in caption
+    assert conformal_margin([1.0] * 8) is None
+    assert conformal_margin([1.0] * 9) == 1
 
 
 def test_a_report_begins_with_a_network_that_is_no_better_than_brightness(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_an_output_without_a_metric_is_named_and_excluded_from_means(tmp_path):
     table.to_csv(folder / "metrics.tsv", sep="\t", index=False)
     write_report(folder, settings, folder / "report.html", folder / "figures")
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
-    assert "No value, because the split has only one class or no known value: two." in text
+    assert "No value for two: only one class, or no known label, in this split." in text
     known = table.query("split == 'test' and run == 'ensemble' and metric == 'auroc' and output != 'two'")["value"]
     assert f"AUROC = {known.mean():.3f}".replace("0.", ".") in text
 

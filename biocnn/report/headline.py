@@ -184,7 +184,7 @@ def best_rows(results: Results) -> pd.DataFrame:
         named = [rows.assign(metric=[of_part(m, name) for m in rows["metric"]], part=name) for name, rows in each]
         return pd.concat(named)
     rows, table = [], table[table["split"] == results.split]
-    if results.task and results.task.family == "regression" and len(results.outputs) > 1:
+    if results.task and results.task.standardised and len(results.outputs) > 1:
         own = table["metric"].isin(IN_UNITS)
         table = table.assign(metric=table["metric"].where(~own, table["metric"] + " of " + table["output"]))
     for metric, group in representative(table):

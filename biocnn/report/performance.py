@@ -12,12 +12,6 @@ from biocnn.report.results import Results
 
 _OF_INTERVALS = ("coverage90", "interval_width")
 _FEWEST = 9  # validation examples for an interval, see `biocnn.tasks.conformal`
-_ABSENT = "absent from this split, or never predicted"
-_UNDEFINED = {  # by family of the task
-    "classification": "only one class, or no known label, in this split",
-    "regression": "no known values in this split, or all the same",
-    "counts": "all counts of this split are the same, or 0",
-}
 
 
 def performance(results: Results, gallery: Gallery) -> Section:
@@ -84,14 +78,19 @@ def _metrics(results: Results) -> Table:
 
 def _missing(undefined: pd.DataFrame, results: Results) -> str:
     """State why metrics have no value, in sentences that begin with a blank."""
+    task, why = results.task, "absent from this split, or never predicted"
+    if task and task.family == "classification":
+        why = "only one class, or no known label, in this split"
+    elif task and task.scale != "logit":
+        why = "no known values in this split, or all the same"
     without = undefined["metric"].isin(_OF_INTERVALS)
     words = ""
-    for rows, what, why in (
+    for rows, what, reason in (
         (undefined[without], "90% intervals", f"fewer than {_FEWEST} validation examples with a known value"),
-        (undefined[~without], "value", _UNDEFINED.get(results.task.family if results.task else "", _ABSENT)),
+        (undefined[~without], "value", why),
     ):
         outputs = [name for name in rows["output"].unique() if name != "all"]
-        words += f" No {what}{' for ' * bool(outputs)}{', '.join(outputs)}: {why}." * bool(len(rows))
+        words += f" No {what}{' for ' * bool(outputs)}{', '.join(outputs)}: {reason}." * bool(len(rows))
     return words
 
 

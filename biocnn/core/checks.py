@@ -1,5 +1,6 @@
 """Records of what was read, repaired and dropped, and of examples to inspect."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import pandas as pd
@@ -34,6 +35,12 @@ class Checks:
     def frame(self) -> pd.DataFrame:
         """Return all rows in the order they were recorded."""
         return pd.DataFrame(self.rows, columns=list(self.COLUMNS))
+
+    def lines(self) -> Iterator[str]:
+        """Describe each row for people: its source, what was counted, and the first example."""
+        for source, outcome, reason, count, example in self.rows:
+            said = f"{reason} ({count:,})" if outcome == "note" else f"{outcome} {count:,} {reason}"
+            yield f"{source}: {said}" + (f"; e.g. {example}" if example else "")
 
     def counted(self) -> pd.DataFrame:
         """Return the rows summed by source, outcome and reason, each with its first example."""

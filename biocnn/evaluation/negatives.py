@@ -108,8 +108,7 @@ def write_negatives(
     table = pd.concat([table, *others])
     table = table.assign(model=table["model"].map(names))[[*COLUMNS]]
     _write(table, path)
-    lines = [f"{kind}: {outcome} {count} {reason} {example}" for kind, outcome, reason, count, example in checks.rows]
-    return [*lines, *_described(table)]
+    return [*checks.lines(), *_described(table)]
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

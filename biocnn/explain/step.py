@@ -117,7 +117,7 @@ def sequences(request: Request) -> Iterator[str]:
         yield f"{plural(len(evolved[0]), 'sequence')} made to excite outputs" + (
             "" if len(evolved[0]) else ": the network is too slow"
         )
-    yield from (" ".join(map(str, row)) for row in checks.rows)
+    yield from checks.lines()
     delta, method = explanation.attributions["delta"], explanation.attributions["method"]
     off = (
         f", maximum deviation from the sum {np.abs(delta).max():.1e}" if len(delta) and np.isfinite(delta).all() else ""

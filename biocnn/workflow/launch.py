@@ -1,5 +1,6 @@
 """Find the workflow that belongs to this package, and start Snakemake with it."""
 
+import logging
 import os
 import shlex
 import sys
@@ -13,6 +14,12 @@ from biocnn.workflow.naming import flow
 
 # With -P, so that files in the working folder cannot shadow packages.
 START = "import sys; from snakemake.cli import main; sys.argv[0] = 'snakemake'; main()"
+QUIET_START = f"from biocnn.workflow.launch import leave_out_mechanics; leave_out_mechanics(); {START}"
+# First words of messages on how Snakemake works rather than on what it does.
+MECHANICS = (
+    "Assuming unrestricted", "Building DAG", "Execute ", "Provided resources", "Rules claiming", "Select jobs",
+    "Singularity", "Using shell",
+)  # fmt: skip
 OURS = {
     "--config": "use --data-root and --gpus",
     "-C": "use --data-root and --gpus",
@@ -64,9 +71,15 @@ def snakemake_command(
     given: dict[str, Any] = {"experiments": list(experiments) or None, "data_root": root, "gpus": gpus}
     config = [f"{key}={flow(value)}" for key, value in given.items() if value is not None]
     limit = [] if cores is None else ["--cores", cores]
-    quiet = [] if verbose or options & {*ELSEWHERE} else ["--quiet", "host", "reason", "rules"]
+    brief = not (verbose or options & {*ELSEWHERE})
+    quiet = ["--quiet", "host", "reason", "rules"] * brief
     own = ["--snakefile", str(snakefile()), *limit, *quiet, *(["--config", *config] if config else [])]
-    return [sys.executable, "-P", "-c", START, *more, *own]
+    return [sys.executable, "-P", "-c", QUIET_START if brief else START, *more, *own]
+
+
+def leave_out_mechanics() -> None:
+    """Keep messages of Snakemake that mean nothing to people who do not know it from terminal and log."""
+    logging.getLogger("snakemake.logging").addFilter(lambda record: not str(record.msg).startswith(MECHANICS))
 
 
 def snakefile() -> Path:

@@ -151,8 +151,8 @@ def variants(
     with atomic(out) as folder:
         folder.mkdir()
         checks = annotate(vcf, loaded, where, folder, signal=signal_files(signal, config, data_root), **settings)
-    for row in checks.rows:
-        log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
+    for line in checks.lines():
+        log.info(line)
 
 
 def scan(

@@ -56,8 +56,8 @@ def check(
     with atomic(raw) as folder:
         write_raw(found, files, folder)
     write_checks(open_raw(raw), checks, out, doctor)
-    for row in checks.rows:
-        log.info("%s: %s %d %s %s", *(row[i] for i in (0, 1, 3, 2, 4)))
+    for line in checks.lines():
+        log.info(line)
 
 
 def dataset(config: Path, raw: Path, out: Path, *, data_root: Path = Path()) -> None:

@@ -52,8 +52,8 @@ def scan_files(
     began, opened = time.monotonic(), either_genome(genome)
     checks = scan_genome(opened, loaded, folder, signal=signal, **settings)
     checks.frame().to_csv(folder / "counts.tsv", sep="\t", index=False)
-    for source, outcome, reason, count, _ in checks.rows:
-        log.info("%s: %s %d %s", source, outcome, count, reason)
+    for line in checks.lines():
+        log.info(line)
     log.info("in %.0f s", time.monotonic() - began)
 
 

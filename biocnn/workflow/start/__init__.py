@@ -73,7 +73,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     draft = settle(proposal, ask)
     command = f"biocnn run {quote(str(out))} --cores {os.cpu_count()}"
     left = [f"{one.path}: {one.fault or UNUSED.get(one.kind, 'not used')}" for one in items if one not in proposal.used]
-    read = [*map(_said, draft.checks.rows), *_few(left)]
+    read = [*draft.checks.lines(), *_few(left)]
     for line in [*read, *(f"assumed: {line}" for line in ask.assumed)]:
         log.info("%s", line)
     log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
@@ -98,12 +98,6 @@ def _seen(path: Path) -> Path:
 
 def _few(lines: list[str]) -> list[str]:
     return lines[:MOST] + [f"... and {plural(len(lines) - MOST, 'more file')}"] * (len(lines) > MOST)
-
-
-def _said(row: tuple[str, str, str, int, str]) -> str:
-    """Describe a row of checks."""
-    source, outcome, reason, count, _ = row
-    return f"{source}: {reason} ({count:,})" if outcome == "note" else f"{source}: {outcome} {count:,} {reason}"
 
 
 def _predicted(facts: "Facts") -> str:

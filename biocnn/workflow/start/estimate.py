@@ -35,7 +35,6 @@ VALUES = 2**24  # most numbers of the arrays of the sample
 FEWEST, MOST = 15, {False: 2000, True: 60}  # its examples, of maps of images and of others
 STEPS = {False: 10, True: 4}  # timed, of vectors and of maps
 JOB, JOBS, OF_RUN = 5.0, 12, 2  # seconds of a step besides computing; steps of an experiment, and of each run
-PARALLEL = 0.7  # of the threads of a training compute at a time, if nothing else runs
 MARGIN = 1.35  # factor by which the truth may differ either way
 
 
@@ -49,7 +48,7 @@ class _Sample:
     def rate(self, settings: Settings) -> float:
         """Return the seconds of a unit of ``work``, by the second epoch of a short training.
 
-        On a CPU that is busy with other programs, these are the seconds if nothing else ran, by the processor time.
+        On a CPU, these are the processor time of the thread that trains, which nearly is the time if nothing else ran.
         """
         plan = resolve(settings, self.facts)[0].train
         batch, maps = plan.batch_size or 1, make_task(self.facts).target.spatial
@@ -59,13 +58,16 @@ class _Sample:
         if plan.precision == "auto":  # the choice after an epoch needs more steps
             short["precision"] = "float32" if self.dataset.input.scanned else "bfloat16"
         short_plan = with_values(settings, {f"train.{key}": value for key, value in short.items()})
-        wall, busy = time.perf_counter(), time.process_time()
-        _, history, _ = train_run(short_plan, self.dataset, 1)
-        wall, busy = time.perf_counter() - wall, time.process_time() - busy
-        cores = max(1, PARALLEL * min(plan.threads, os.cpu_count() or 1))
-        alone = min(1, busy / (wall * cores)) if default_device().type == "cpu" else 1
+        clock = time.thread_time if default_device().type == "cpu" else time.perf_counter
+        ends: list[float] = []  # of epochs
+
+        def note(line: str) -> None:
+            if line.startswith("epoch "):
+                ends.append(clock())
+
+        train_run(short_plan, self.dataset, 1, log=note)
         seen = steps * (batch if self.patches else min(batch, train))
-        return alone * history["seconds"].iloc[-1] / self._units(plan, seen, val)
+        return (ends[1] - ends[0]) / self._units(plan, seen, val)
 
     def work(self, settings: Settings) -> float:
         """Return the units of a whole training: a unit is the pixel of a patch, or an example, of a step."""

@@ -287,7 +287,7 @@ def _by_size(axes: Axes, held: Held) -> None:
     axes.plot(*zip(*places, strict=True), "o-", color=INK, markersize=3.5, linewidth=0.5)
     low, high = (10 ** (np.log10(end) + shift) for end, shift in zip(axes.get_xlim(), (-0.05, 0.05), strict=True))
     axes.set_xlim(low, high)
-    of_decades = LogLocator(subs=(1, 2, 5) if high < 30 * low else (1,))
+    of_decades = LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,))
     axes.xaxis.set_major_locator(of_decades if high > 4 * low else AutoLocator())  # for at least two numbers
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -102,7 +102,7 @@ def _scatter(axes: Axes, true: np.ndarray, predicted: np.ndarray, symbol: str, t
     axes.set(xscale=scale, yscale=scale, xlim=ends, ylim=ends)
     if log:
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if ends[1] < 30 * ends[0] else (1,)))
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if ends[1] < 100 * ends[0] else (1,)))
             axis.set_major_formatter("{x:,g}")
             axis.set_minor_formatter(NullFormatter())
     bias = np.median(predicted / true) if log else (predicted - true).mean()

@@ -199,7 +199,8 @@ class Explainer:
     def header(self, name: str) -> Markup:
         """Return the name of a column as HTML, with its explanation."""
         found = meaning(name)
-        self.used.update(term for term, words in METRICS.items() if words == found and term.lower() in name.lower())
+        terms = [term for term, words in METRICS.items() if words == found and term.lower() in name.lower()]
+        self.used.update(terms[:1])
         return Markup('<abbr title="{}">{}</abbr>').format(found, name) if found else escape(name)
 
     def glossary(self) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ import pandas as pd
 from biocnn.config.registry import resolve
 from biocnn.data.splits import SPLITS
 from biocnn.metrics import ERRORS
+from biocnn.metrics.resampling import FEWEST
 from biocnn.report.blocks import Section, Table, table
 from biocnn.report.figures import Gallery
 from biocnn.report.headline import best_rows, interval, metric_name, number
@@ -57,8 +58,13 @@ def _metrics(results: Results) -> Table:
         if "split" in keys
         else f"Performance on the {found['split'].iloc[0]} split."
     )
-    if found["low"].notna().any() and results.input:
-        over = results.input.resampled
+    over = results.input.resampled if results.input else ""
+    groups = (
+        results.examples["group"][results.examples["split"] == results.split] if "group" in results.examples else []
+    )
+    if 0 < len({*groups}) < FEWEST and over and found["low"].isna().all():
+        caption += f" There are no confidence intervals, because the split has fewer than five {over}."
+    if found["low"].notna().any() and over:
         caption += f" Small print: 95% confidence intervals by bootstrap over {over}"
         known = metrics[metrics["value"].notna()]
         few = known["low"].isna().groupby(known["split"]).all().any()

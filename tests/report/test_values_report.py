@@ -74,7 +74,9 @@ def test_numbers_are_shown_with_intervals_errors_and_baselines(folder: Path) -> 
 def test_missing_values_and_intervals_have_their_own_reasons(tmp_path: Path) -> None:
     rows = [("a", "test", "size", "coverage90", "all", "", "", "", 0), ("a", "test", "age", "r2", "all", "", "", "", 1)]
     results = write_metrics(tmp_path / "few", rows, task="regression", outputs=["size", "age"])
+    (results.folder / "dataset/examples.tsv").write_text("id\tsplit\tgroup\na\ttest\tg\nb\ttest\th\n")
     caption = performance(results, Gallery(tmp_path / "figures")).blocks[0].caption
+    assert "There are no confidence intervals, because the split has fewer than five loci" in caption
     assert "No 90% intervals for size: fewer than 9 validation examples with a known value." in caption
     assert "No value for age: no known values in this split, or all the same." in caption
     assert conformal_margin([1.0] * 8) is None

@@ -66,12 +66,13 @@ def _titles(results: Results, stored: dict[str, np.ndarray]) -> list[str]:
     names, outputs = stored["id"], stored["output"]
     targets = stored["target"].reshape(len(names), -1)[np.arange(len(names)), outputs]
     known = [number(t) if abs(t) >= 1000 else f"{t:.3g}" if np.isfinite(t) else "value unknown" for t in targets]
+    known, longest = [t.replace("-", "−") for t in known], 28 if len(results.outputs) == 1 else 18
     titles = [
-        f"{short(n, 28)}   predicted {number(p)}, true {t}"
+        f"{short(n, longest)}   predicted {number(p)}, true {t}"
         for n, p, t in zip(names, stored["probability"], known, strict=True)
     ]
     if len(results.outputs) > 1:
-        titles = [f"{title}   {short(results.outputs[k], 20)}" for title, k in zip(titles, outputs, strict=True)]
+        titles = [f"{title}   {short(results.outputs[k], 18)}" for title, k in zip(titles, outputs, strict=True)]
     return titles
 
 

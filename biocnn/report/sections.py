@@ -148,7 +148,7 @@ def _words(results: Results) -> list[Table]:
     if not rows:
         return []
     header = ["Run", *["Output"] * several, "Share of words", f"Val. {metric} (network)", f"Val. {metric} (mixture)"]
-    caption = "Mixtures of the network with a linear model of words (1- to 6-mers): the weighted mean of their logits."
+    caption = "Mixtures of the network with a linear model of words (1- to 6-mers): the weighted mean of their outputs."
     return [table(caption, header, rows, ",".join(header[-3:]))]
 
 

@@ -142,7 +142,9 @@ def _training(results: Results, given: dict[str, Any], cite: Citations) -> list[
         best = f"with the best {metric_name(by)}" if by else "with the lowest loss"
         found.append(f"The weights of the epoch {best} in the validation split were kept (epoch {when}).")
     if meta.words and any(share < 1 for share in meta.words.share):
-        found.append("Its outputs were averaged with those of a linear model of 1- to 6-mers, weighted by validation.")
+        found.append(
+            "Network outputs were averaged with those of a linear model of 1- to 6-mers, weighted by validation."
+        )
     if meta.temperature:
         found.append(f"Logits were divided by a temperature{cite('temperature')} fitted on the validation split.")
     if len(results.runs) > 1:

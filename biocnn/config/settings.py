@@ -94,7 +94,7 @@ class Train(Section):
     )
     steps_per_epoch: int | None = Field(
         None, ge=1, le=MANY, description="null: each example once per epoch, which is also the most; patches of "
-        "images: each pixel about once, or decided with epochs if those are decided",
+        "images: each pixel about once, within 50 to 250 steps",
     )  # fmt: skip
     start_from: Path | None = Field(
         None, description="another network, whose fitting weights are copied: model.safetensors of biocnn, or weights "

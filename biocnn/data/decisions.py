@@ -98,10 +98,10 @@ def decide(facts: Facts, settings: Settings | None = None) -> dict[str, Decision
         decided = _batch_of_pixels(patch, COUNTED_PIXELS) if task.target.summed else of_memory
         batch_size = choose("batch_size", train, "train", decided)
     once = max(1, math.ceil(facts.pixels / math.prod(patch) / batch_size))
-    steps = choose("steps_per_epoch", train, "train", _steps(once, train.epochs if train else None))
+    steps = choose("steps_per_epoch", train, "train", _steps(once))
     summed = task.target.summed
     wanted = DENSITY_STEPS if summed else LOCAL_STEPS if task.exact else BOX_STEPS if detects else ALL_STEPS
-    choose("epochs", train, "train", _epochs(steps or once, wanted))
+    choose("epochs", train, "train", _epochs(steps, wanted))
     choose("foreground", train, "train", _foreground(facts, patch))
     return choose.found
 
@@ -262,9 +262,7 @@ def _batch_of_pixels(patch: list[int], pixels: int) -> Decision:
     return Decision(value=value, reason=f"about {pixels:,} pixels per step, {low} to {high} patches of {size}")
 
 
-def _steps(once: int, epochs: int | None) -> Decision:
-    if epochs is not None:
-        return Decision(value=None, reason=f"each pixel about once ({once:,} steps), because train.epochs is given")
+def _steps(once: int) -> Decision:
     low, high = STEPS
     return Decision(
         value=min(high, max(low, once)),

@@ -112,7 +112,7 @@ def test_given_settings_are_kept_and_marked_as_given() -> None:
     assert (found["patch"].value, found["patch"].reason) == ([96, 96], "given: train.patch")
     assert (found["channels"].value, found["channels"].reason) == ([64, 128], "given: model.channels")
     assert (found["epochs"].value, found["epochs"].reason) == (7, "given: train.epochs")
-    assert found["steps_per_epoch"].value is None, "each pixel about once"
+    assert found["steps_per_epoch"].value == 250, "as without given epochs, which else could be of one step"
     assert found["batch_size"].value == 16
     assert not found["batch_size"].reason.startswith("given")
 

@@ -81,7 +81,7 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
     time, predicted = time_of(draft.settings, draft.raw), _predicted(draft.raw.facts)
     time = time and f", {time}"
-    quick = [f"For a first look in less time, add the line  {_short(draft.raw.facts)}; or use a GPU"] * ("hour" in time)
+    quick = [f"For a first look in less time, add the line  train: {{epochs: 6}}; or use a GPU"] * ("hour" in time)
     head = [f"Predicts {predicted}. To run it in this folder{time}:", f"  {command}", *quick, "", LEFT_OUT]
     for title, lines in (("What was read", read), ("Assumed", ask.assumed)):
         head += ["", f"{title}:", *(f"  {line}" for line in lines)] if lines else []
@@ -110,15 +110,6 @@ def _predicted(facts: "Facts") -> str:
     task = make_task(facts)
     outputs = "" if task.objects else f" ({', '.join(facts.outputs[:8])})"  # of objects: maps, which have no meaning
     return task.label.format(one=make_input(facts).name) + outputs
-
-
-def _short(facts: "Facts") -> str:
-    """Return the setting of a short training; by default, given epochs are passes over the images, of few steps."""
-    from biocnn.data.decisions import STEPS
-    from biocnn.tasks import make_task
-
-    patches = facts.spatial_dims > 1 and make_task(facts).target.spatial
-    return f"train: {{epochs: 6{f', steps_per_epoch: {STEPS[0]}' * patches}}}"
 
 
 def _name(data: dict[str, Any]) -> str:

@@ -68,9 +68,10 @@ class Trend(NamedTuple):
         seed; nan for one run.
     doubling
         Fall of the error when the number of examples doubles, at the rate of this step.
+    most
+        Upper end of the 95% confidence interval of that fall.
     verdict
-        Whether more examples would help: ``yes``, ``little`` (even the upper end of the interval is a small gain),
-        ``unclear``.
+        Whether more examples would help: ``yes``, ``little`` (even the most is a small gain), ``unclear``.
     """
 
     start: float
@@ -79,6 +80,7 @@ class Trend(NamedTuple):
     after: float
     noise: float
     doubling: float
+    most: float
     verdict: Literal["yes", "little", "unclear"]
 
 
@@ -101,10 +103,10 @@ def trend(errors: pd.DataFrame) -> Trend:
         noise = float(student.ppf(0.975, freedom) * spread / np.sqrt(number))
     fall, after = float(steps[:, -1].mean()), float(table.iloc[:, -1].mean())
     start, end = (float(n) for n in sizes.iloc[-2:])
-    doublings = log2(end / start)
+    doubling, most = (gain / log2(end / start) for gain in (fall, fall + noise))
     verdict: Literal["yes", "little", "unclear"] = "unclear"
     if fall > noise:
         verdict = "yes"
-    elif (fall + noise) / doublings < SMALL * after:
+    elif most < SMALL * after:
         verdict = "little"
-    return Trend(start, end, after + fall, after, noise, fall / doublings, verdict)
+    return Trend(start, end, after + fall, after, noise, doubling, most, verdict)

@@ -58,6 +58,7 @@ def verdict(found: Trend, split: str) -> str:
         f"From {found.start:,.0f} to {found.end:,.0f} training examples the {split} error {moved} by "
         f"{number(abs(found.before - found.after))}{noise}, from {number(found.before)} to {number(found.after)}"
     )
+    within = ", within noise" if abs(found.before - found.after) < found.noise else ""
     if not np.isfinite(found.noise):
         return (
             f"{step}. One run for each share cannot separate this from chance: to see whether more training examples "
@@ -70,8 +71,9 @@ def verdict(found: Trend, split: str) -> str:
             "usually by less, because curves flatten."
         )
     if found.verdict == "little":
-        return f"More training examples of the same kind would help little. {step}."
-    return f"Whether more training examples would help is unclear. {step}, within noise; more seeds would show it."
+        gain = f"lower the error by at most {number(found.most)}" if found.most > 0 else "not lower the error"
+        return f"{step}{within}. At this rate, twice as many of the same kind would {gain} (95% confidence over runs)."
+    return f"Whether more training examples would help is unclear. {step}{within}; more seeds would show it."
 
 
 def curve(errors: pd.DataFrame, split: str, name: str) -> Figure:

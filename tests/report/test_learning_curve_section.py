@@ -6,9 +6,11 @@ from simulated_results import undrawn
 from test_headline import write_metrics
 from tiny import experiment
 
+from biocnn.evaluation.learning_curve import Trend
 from biocnn.report.blocks import Table, Text
 from biocnn.report.diagnosis import diagnosis
 from biocnn.report.figures import Gallery
+from biocnn.report.learning_curve import verdict
 
 ERRORS = {(0.25, 100): (0.02, 0.3), (0.5, 200): (0.05, 0.2), (1.0, 400): (0.07, 0.12)}
 
@@ -41,3 +43,16 @@ def test_a_falling_curve_asks_for_more_examples(tmp_path) -> None:
 def test_one_run_asks_for_seeds(tmp_path, runs: int) -> None:
     words = " ".join(block.words for block in section(tmp_path, runs) if isinstance(block, Text))
     assert "set train: {seeds: [1, 2, 3]}" in words
+
+
+@pytest.mark.parametrize(
+    ("after", "most", "words"),
+    [
+        (0.168, 0.0065, "rises by .024 ± .037, from .144 to .168, within noise. At this rate, twice as many of the "
+         "same kind would lower the error by at most .006 (95% confidence over runs)."),
+        (0.244, -0.03, "would not lower the error (95% confidence over runs)."),
+    ],
+)  # fmt: skip
+def test_a_curve_that_rises_bounds_the_gain(after: float, most: float, words: str) -> None:
+    found = Trend(48, 200, 0.144, after, 0.037, (0.144 - after) / 2, most, "little")
+    assert verdict(found, "test").endswith(words)

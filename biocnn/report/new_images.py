@@ -26,7 +26,7 @@ _UNCERTAIN = 10  # images
 _LIKELY = 3  # outputs of an image
 _PREVIEWS = 3  # restored images
 _ACROSS = 6  # images in a row
-_WIDEST = 20  # characters beside an image
+_WIDEST, _BELOW = 20, 25  # characters above and below an image
 _CHANNELS = 2  # whose mean intensities are listed beside pictures
 _QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
 
@@ -74,7 +74,7 @@ def _pictured(folder: Path, found: pd.DataFrame, outputs: list[str], gallery: Ga
             axes.imshow(imread(thumbnail_path(folder, str(one["thumbnail"]))))
             bare(axes)
             axes.set_title(wrapped(_decided(one, outputs), _WIDEST, 2), fontsize=6.5, loc="left")
-            axes.set_xlabel(wrapped(one["path"], _WIDEST, 3), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+            axes.set_xlabel(wrapped(one["path"], _BELOW), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
         for axes in line[len(part) :]:
             axes.set_visible(False)
         line[0].set_ylabel(name)

@@ -160,6 +160,8 @@ _WORD = re.compile(
     rf"|(?<![\w/.])[\w./-]{{1,200}}\.{_FILES}\b"
 )
 
+_TIED = re.compile(r"\b(IoU(?:</abbr>)?|Pearson|Spearman|Cohen&#39;s|quadratic) (?=[.rρκ])")  # as in AP at IoU .5
+
 
 def meaning(header: str) -> str:
     """Return the explanation of a column, "" if there is none: of its name, or of the metric in it."""
@@ -194,14 +196,14 @@ class Explainer:
                 parts += [escape(words[end : found.start()]), made]
                 seen.add(found[0])
                 end = found.end()
-        return Markup("").join([*parts, escape(words[end:])])
+        return _tied(Markup("").join([*parts, escape(words[end:])]))
 
     def header(self, name: str) -> Markup:
         """Return the name of a column as HTML, with its explanation."""
         found = meaning(name)
         terms = [term for term, words in METRICS.items() if words == found and term.lower() in name.lower()]
         self.used.update(terms[:1])
-        return Markup('<abbr title="{}">{}</abbr>').format(found, name) if found else escape(name)
+        return _tied(Markup('<abbr title="{}">{}</abbr>').format(found, name) if found else escape(name))
 
     def glossary(self) -> list[tuple[str, str]]:
         """Return words and meanings of this page, by name: for print, where nothing can be pointed at."""
@@ -214,3 +216,8 @@ class Explainer:
         if word.startswith(("/", ".")) or not (word.startswith("figures/") or (self.folder / word).is_file()):
             return None  # figures are moved to their folder when all are drawn
         return Markup('<a href="{}">{}</a>').format(quote(word), word)
+
+
+def _tied(html: Markup) -> Markup:
+    """Keep the last character of names of metrics in the line of their words."""
+    return Markup(_TIED.sub("\\1\u00a0", str(html)))

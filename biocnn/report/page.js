@@ -80,7 +80,7 @@ function compare(a, b, down) {
 /** Return a table as tab-separated text: shown rows, numbers in plain notation, small lines in columns of their own. */
 function separated(table) {
   const rows = all("tbody tr", table).filter((row) => !row.hidden).map((row) => [...row.cells].map(lines));
-  const heads = [...table.tHead.rows[0].cells].map((cell) => lines(cell)[0]);
+  const heads = [...table.tHead.rows[0].cells].map((cell) => lines(cell)[0].replace(/\s+/g, " "));
   const noted = heads.map((_, i) => rows.some((row) => row[i]?.[1]));
   const value = (text) => {
     const found = plain(text);

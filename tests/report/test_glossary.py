@@ -28,6 +28,14 @@ def test_words_are_explained_where_they_occur_first(tmp_path):
     assert [word for word, _ in explain.glossary()] == ["Dice", "ECE"], "in print, names of columns explain nothing"
 
 
+def test_no_line_break_divides_a_name_of_a_metric(tmp_path):
+    explain = Explainer(tmp_path)
+    assert explain.header("Pearson r within windows").endswith(">Pearson\u00a0r within windows</abbr>")
+    assert explain.text("AP at IoU .5").endswith(">AP at IoU</abbr>\u00a0.5")
+    assert "Cohen&#39;s\u00a0κ" in explain.text("Cohen's κ")
+    assert "\u00a0" not in explain.text("An IoU of .5, quadratic programming")
+
+
 def test_only_files_beside_the_page_are_linked(tmp_path):
     (tmp_path / "scan").mkdir()
     (tmp_path / "scan" / "peaks 1.bed").write_text("")

@@ -84,4 +84,4 @@ def test_the_headline_has_a_number_for_each_part_and_names_those_that_fail(folde
     write_summary([folder], tmp_path / "summary.tsv", tmp_path / "index.html", tmp_path / "runs.tsv")
     values = pd.read_csv(tmp_path / "summary.tsv", sep="\t").set_index("metric")["value"]
     assert values["auroc of lit"] > 0.5
-    assert "quadratic κ of stage" in (tmp_path / "index.html").read_text()
+    assert "quadratic\u00a0κ of stage" in (tmp_path / "index.html").read_text()

@@ -40,6 +40,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.xmargin": 0.02,
+    "axes.formatter.useoffset": False,  # labels are the values themselves
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,

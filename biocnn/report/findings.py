@@ -18,7 +18,7 @@ _ROWS, _COLUMNS = 6, 6  # kinds of findings with thumbnails, thumbnails per kind
 
 
 class Thumbnail(NamedTuple):
-    """Image (SIDE, SIDE, 3) and mask (SIDE, SIDE), uint8; boxes (M, 5), label and corners."""
+    """Image (Y, X, 3) and mask (Y, X), uint8; boxes (M, 5), label and corners."""
 
     image: np.ndarray
     mask: np.ndarray
@@ -45,7 +45,7 @@ def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
         with np.load(path) as stored:
             every = stored.get("boxes", np.zeros((0, 6)))
             boxes = [every[every[:, 0] == number, 1:] for number in range(len(stored["ids"]))]
-            small = [Thumbnail(*one) for one in zip(stored["images"], stored["masks"], boxes, strict=True)]
+            small = [trimmed(*one) for one in zip(stored["images"], stored["masks"], boxes, strict=True)]
             named = dict(zip(stored["ids"].tolist(), small, strict=True))
         boxed = bool(len(every) and results.task and results.task.panels)
         figure = _thumbnails(found, named, resolve(results.task.panels)(results.outputs) if boxed else None)
@@ -54,6 +54,13 @@ def findings(results: Results, gallery: Gallery) -> list[Picture | Table]:
             caption = f"Images with each finding{drawn}."
             blocks.append(gallery.add("findings", figure, "Images with findings", caption, vector=False))
     return blocks
+
+
+def trimmed(image: np.ndarray, mask: np.ndarray, boxes: np.ndarray) -> Thumbnail:
+    """Leave out the white below and right of an image, which dark pages would show."""
+    drawn = (image < 255).any(-1)
+    y, x = (slice(1 + int(np.flatnonzero(drawn.any(axis)).max(initial=0))) for axis in (1, 0))
+    return Thumbnail(image[y, x], mask[y, x], boxes)
 
 
 def _thumbnails(found: pd.DataFrame, small: dict[str, Thumbnail], panels: Any) -> Figure | None:

@@ -16,6 +16,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score
 from biocnn.report.curves import discrimination, precision_points, roc_points
 from biocnn.report.drawing import as_svg, data_uri, for_page
 from biocnn.report.figures import Gallery, new_figure, style
+from biocnn.report.findings import trimmed
 from biocnn.report.images import display, outline
 from biocnn.report.motifs import busiest
 
@@ -151,3 +152,12 @@ def test_images_in_a_page_are_compressed_without_loss():
     svg = f'<svg viewBox="0 0 1 1"><image href="{data_uri(buffer.getvalue(), "image/png")}"/></svg>'
     found = re.search(r"image/webp;base64,([^\"]+)", for_page(svg, "name", "", {}))[1]
     np.testing.assert_array_equal(Image.open(io.BytesIO(base64.b64decode(found))).convert("RGBA"), pixels)
+
+
+def test_the_white_around_thumbnails_is_not_drawn():
+    image, mask = np.full((8, 8, 3), 255, np.uint8), np.zeros((8, 8), np.uint8)
+    image[:3, :5], mask[2, 4] = 7, 1
+    found = trimmed(image, mask, np.zeros((0, 5)))
+    assert (found.image == 7).all()
+    assert found.image.shape[:2] == found.mask.shape == (3, 5)
+    assert trimmed(np.full_like(image, 255), mask, np.zeros((0, 5))).image.size

@@ -40,8 +40,6 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     Without FILES, the current folder is inspected. The data are read as by `biocnn check`; questions are only about
     what they do not state.
     """
-    # Before torch is loaded: threads that wait for others sleep. On a busy CPU they would wait long, and count as work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from biocnn.core.files import atomic
     from biocnn.workflow.naming import check_name
     from biocnn.workflow.start.estimate import time_of

@@ -93,7 +93,7 @@ class Train(Section):
         4, gt=0, description="GB that decided batch and patch sizes may use; more makes them larger"
     )
     steps_per_epoch: int | None = Field(
-        None, ge=1, le=MANY, description="null: each example once per epoch, which is also the most; patches of "
+        None, ge=1, le=MANY, description="null: each example once per epoch, and never more; patches of "
         "images: each pixel about once, within 50 to 250 steps",
     )  # fmt: skip
     start_from: Path | None = Field(

@@ -39,7 +39,8 @@ class Checks:
     def lines(self) -> Iterator[str]:
         """Describe each row for people: its source, what was counted, and the first example."""
         for source, outcome, reason, count, example in self.rows:
-            said = f"{reason} ({count:,})" if outcome == "note" else f"{outcome} {count:,} {reason}"
+            of = " " if outcome in ("read", "made") else ": "  # these have nouns
+            said = f"{reason} ({count:,})" if outcome == "note" else f"{outcome} {count:,}{of}{reason}"
             yield f"{source}: {said}" + (f"; e.g. {example}" if example else "")
 
     def counted(self) -> pd.DataFrame:

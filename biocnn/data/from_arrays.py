@@ -16,6 +16,8 @@ from biocnn.data.several_targets import CLASS, GRADE, LABEL, VALUE
 from biocnn.io.letters import CODES, letters_of
 
 TABLE = "examples.tsv"
+# Where readers name lines of the table; elsewhere, such words are names of classes, covariates and the like.
+LINES = re.compile(rf"(?:{TABLE} |(?<=\bat )|(?<=\()|(?<=\t)|^)(line \d+(?:, line \d+)*)", re.MULTILINE)
 TAKEN = ("name", "table", "sequences", "images", "masks", "npz")  # settings of readers that say what to read
 MOST_CHANNELS = 4  # of a first axis that is taken for channels
 WIDE = 10  # times the range of fractions
@@ -89,8 +91,9 @@ def of_arrays(error: InputError, folder: Path) -> InputError:
 
 def named(text: str) -> str:
     """Return text about files that were made of arrays with indices instead of lines of the table."""
-    text = re.sub(rf"(?:{TABLE} )?\bline (\d+)", lambda line: f"index {int(line[1]) - 2}", text)
-    return text.replace(".npy", "").replace(TABLE, "the arrays")
+    text = re.sub(r"\bin (?=line \d)", "at ", text)
+    text = LINES.sub(lambda place: re.sub(r"line (\d+)", lambda line: f"index {int(line[1]) - 2}", place[1]), text)
+    return re.sub(r"(\[\d+\])\.npy", r"\1", text).replace(TABLE, "the arrays")
 
 
 def _sequences(folder: Path, table: pd.DataFrame, y: Any, given_as: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ WORDS = {
     "saturation mutagenesis": "Every base is replaced by each other one, and the change of the prediction recorded.",
     "entropy": "Uncertainty of a probability: 0 if certain, 1 if all classes are equally probable.",
     "Monte-Carlo dropout": "Predictions are repeated with random units switched off; their spread is the uncertainty.",
-    "epoch": "One pass through the training examples.",
+    "epoch": "One pass through the training examples, or some steps on patches of images; a validation ends it.",
     "learning rate": "Size of the steps of training.",
     "calibrated": "Of examples with a probability of 80%, 80% are positive.",
     "kernel": "Weights of a convolution: a pattern that is searched for everywhere in the input.",

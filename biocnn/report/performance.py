@@ -115,13 +115,15 @@ def _over_runs(results: Results, metrics: pd.DataFrame) -> pd.DataFrame:
 
 def of_parts(results: Results, gallery: Gallery) -> list[Table]:
     """List the parts: what is predicted, the known examples, the main metrics, and the best baseline."""
-    rows = []
+    rows, given = [], False
     for part in results.parts:
         known = part.examples["split"]
         about = [part.name, _asked(part), " / ".join(f"{(known == split).sum():,}" for split in SPLITS)]
         metrics = {row.metric: row for row in best_rows(part).itertuples()}
         for name, row in ((name, metrics[name]) for name in part.headline if name in metrics):
-            value = f"{number(row.value)}\n{interval(row.low, row.high)}".strip()
+            between = interval(row.low, row.high)
+            given |= bool(between)
+            value = f"{number(row.value)}\n{between}".strip()
             rows.append([*about, metric_name(name), value, _best(part, name)])
             about = [""] * len(about)
     if not rows:
@@ -129,7 +131,7 @@ def of_parts(results: Results, gallery: Gallery) -> list[Table]:
     header = ["Output", "Predicted", "Known: train / val / test", "Metric", "Value", "Best baseline"]
     caption = (
         f"What one network predicts for each example, with the main metrics on the {results.split} split. Unknown "
-        "targets count neither in training nor here. Small print: 95% confidence intervals."
+        "targets count neither in training nor here." + " Small print: 95% confidence intervals." * given
     )
     return [table(caption, header, rows, "Value", "metrics.tsv")]
 

@@ -43,7 +43,7 @@ def start_at_intensities(network: ImageNetwork, train: WholeBatches, val: WholeB
         return "the last layer also receives intensities"
     if task.facts.parts or task.facts.form != "value":
         network.intensities.factor.zero_()
-        return "the network predicts more than values: it does without intensities"
+        return "the network predicts distributions or several kinds of outputs: it does without intensities"
     without_unit = make_task(task.facts)  # because the model is one of the values themselves
     fitted = fit_path(*_intensities(network, train), *_intensities(network, val), without_unit)
     r2 = float(np.nan_to_num(fitted.validation_score).mean())

@@ -161,7 +161,8 @@ def train_run(
             log(f"already trained with the same settings, code and data: see {state}")
             return _read_files(network, *files)
         if isinstance(network, ImageNetwork) and network.intensities and not transfer.copied_last(network):
-            log(start_at_intensities(network, train, val, task))
+            log(line := start_at_intensities(network, train, val, task))
+            decisions["intensities"] = Decision(value=True, reason=line)
         if at_words and isinstance(network, SequenceNetwork):
             found = start_at_words(network, dataset.windows(train_rows), dataset.y.stacked(train_rows), seed)
             log(f"{len(found)} of the first kernels start at words, the most predictive first: {', '.join(found[:8])}")

@@ -27,8 +27,8 @@ OURS = {
     "-s": "`snakemake --snakefile ...` runs other workflows",
 }  # options of Snakemake that `biocnn run` sets
 OPTIONS = "BIOCNN_RUN"  # environment variable: options of `biocnn run`, for the command in the report
-# With these options, only Snakemake's reports on rules name the jobs that failed.
-ELSEWHERE = ("--executor", "-e", "--profile", "--workflow-profile")
+# With these options, only Snakemake's reports on rules name the jobs that failed or would run.
+DETAILED = ("--executor", "-e", "--profile", "--workflow-profile", "--dry-run", "--dryrun", "-n")
 
 
 def run(
@@ -67,11 +67,13 @@ def snakemake_command(
     options = {word.partition("=")[0] for word in more}
     for option in options & OURS.keys():
         raise InputError(f"{option}: cannot be passed on to Snakemake, because biocnn sets it", OURS[option])
+    if cores is not None and cores.isdigit() and int(cores) < 1:
+        raise InputError(f"--cores: {cores}", "give 1 or more, for example --cores 2, or all")
     root = None if data_root is None else str(data_root)
     given: dict[str, Any] = {"experiments": list(experiments) or None, "data_root": root, "gpus": gpus}
     config = [f"{key}={flow(value)}" for key, value in given.items() if value is not None]
     limit = [] if cores is None else ["--cores", cores]
-    brief = not (verbose or options & {*ELSEWHERE})
+    brief = not (verbose or options & {*DETAILED})
     quiet = ["--quiet", "host", "reason", "rules"] * brief
     own = ["--snakefile", str(snakefile()), *limit, *quiet, *(["--config", *config] if config else [])]
     return [sys.executable, "-P", "-c", QUIET_START if brief else START, *more, *own]

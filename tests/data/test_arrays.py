@@ -164,6 +164,11 @@ def test_examples_are_named_as_they_were_given(tmp_path: Path) -> None:
     assert (row["source"], row["count"]) == ("the arrays", 1)
 
 
+def test_words_of_a_user_are_no_lines_of_a_table() -> None:
+    with pytest.raises(InputError, match=r"^classes: .* 'cell line 293'"):
+        Dataset.from_arrays(np.random.default_rng(0).random((24, 16, 16)), ["a"] * 24, classes=["a", "cell line 293"])
+
+
 def test_ids_groups_and_splits_are_kept(tmp_path: Path) -> None:
     split = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     more = {"covariates": {"dose": np.arange(60) / 7}, "folder": tmp_path / "mine"}

@@ -39,6 +39,11 @@ def test_options_that_biocnn_sets_are_not_passed_on(word: str) -> None:
         command(more=["--dry-run", word])
 
 
+def test_a_run_needs_a_core() -> None:
+    with pytest.raises(InputError, match=r"^--cores: 0"):
+        command(cores="0")
+
+
 def test_the_workflow_belongs_to_the_wheel() -> None:
     """What the Snakefile needs, or names, is installed at the same places relative to it."""
     assert snakefile() == ROOT / "Snakefile"

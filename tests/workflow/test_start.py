@@ -282,7 +282,7 @@ def test_images_and_masks_in_one_folder(monkeypatch: pytest.MonkeyPatch) -> None
         picture(f"cells/{i}_masks.png", "mask")
     assert start()["data"] == {"name": "Images", "images": "cells", "masks": "cells"}
     assert "images and masks paired by: same name without words such as _mask (12)" in Path("mine.yaml").read_text()
-    assert "add the line  train: {epochs: 6}; or use a GPU" in Path("mine.yaml").read_text()
+    assert "add the line  train: {epochs: 6, steps_per_epoch: 50}; or use a GPU" in Path("mine.yaml").read_text()
 
 
 @pytest.mark.parametrize("targets", ["clean", "gt"])

@@ -79,7 +79,8 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
     time, predicted = time_of(draft.settings, draft.raw), _predicted(draft.raw.facts)
     time = time and f", {time}"
-    quick = ["For a first look in less time, add the line  train: {epochs: 6}; or use a GPU"] * ("hour" in time)
+    short = "train: {epochs: 6, steps_per_epoch: 50}"
+    quick = [f"For a first look in less time, add the line  {short}; or use a GPU"] * ("hour" in time)
     head = [f"Predicts {predicted}. To run it in this folder{time}:", f"  {command}", *quick, "", LEFT_OUT]
     for title, lines in (("What was read", read), ("Assumed", ask.assumed)):
         head += ["", f"{title}:", *(f"  {line}" for line in lines)] if lines else []

@@ -176,7 +176,7 @@ def _maps(results: Results, gallery: Gallery) -> list[Picture]:
     stored = load(results.folder / "explain" / "cam.npz")
     rows = _ROWS if results.task and not results.task.target.spatial else 1
     caption = "Grad-CAM: regions where the last feature maps support the prediction, from 0 (dark) to 1 (bright)."
-    if rows > 1:
+    if rows > 1 and results.task and results.task.family == "classification":
         caption += (
             " Correctly predicted images of each class and others in turn, the most confident first; "
             "an image predicted wrongly is shown for the predicted class and for the true one."

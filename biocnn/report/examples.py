@@ -85,7 +85,7 @@ def _panels(results: Results) -> Panels | None:
 
 
 def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Show training patches or whole images, original and as augmented in some epochs, with targets outlined."""
+    """Show training patches or whole images, original and and augmented several times, with targets outlined."""
     facts, section = results.facts, resolve_settings(settings, results.facts)[0].train
     frame = frame_of(section, facts)
     size = section.size if frame else section.patch
@@ -104,7 +104,7 @@ def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Pic
         zip(figure.subplots(len(x), 1 + _DRAWS, squeeze=False), x, y, strict=True)
     ):
         for draw, (axes, image, target) in enumerate(zip(grid, patches, targets, strict=True)):
-            title = ("original" if draw == 0 else f"epoch {draw}") if row == 0 else ""
+            title = ("augmented" if draw else "original") if row == 0 else ""
             images.show(axes, np.clip(255 * image, 0, 255).astype(np.uint8), title)
             if panels:
                 outlined = results.task.outlined(target)

@@ -76,7 +76,6 @@ def start(*files: Path, name: str | None = None, yes: bool = False) -> None:
     read = [*draft.checks.lines(), *_few(left)]
     for line in [*read, *(f"assumed: {line}" for line in ask.assumed)]:
         log.info("%s", line)
-    log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
     time, predicted = time_of(draft.settings, draft.raw), _predicted(draft.raw.facts)
     time = time and f", {time}"
     short = "train: {epochs: 6, steps_per_epoch: 50}"

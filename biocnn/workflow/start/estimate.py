@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGTERM
@@ -16,6 +17,7 @@ from biocnn.config.search_space import drawn, with_values
 from biocnn.config.settings import Settings, Split, Train
 from biocnn.core.checks import Checks
 from biocnn.core.errors import Interrupted
+from biocnn.core.interrupt import stop_requests
 from biocnn.core.plurals import plural
 from biocnn.data.dataset import Dataset
 from biocnn.data.decisions import resolve
@@ -100,12 +102,17 @@ class _Sample:
         return trained * patch + FORWARD * validated * whole
 
 
-def seconds(settings: Settings, raw: Raw) -> tuple[float, float]:
-    """Return the least and most time that an experiment with these data takes on this machine."""
+def seconds(settings: Settings, raw: Raw, asked: Callable[[], str] = str) -> tuple[float, float]:
+    """Return the least and most time that an experiment with these data takes on this machine.
+
+    ``asked`` returns the name of a signal to stop at, or "".
+    """
     with tempfile.TemporaryDirectory() as folder:
         sample = _sample(settings, raw, Path(folder) / "sample")
         plans = [with_values(settings, drawn(settings, k)) for k in range(len(settings.calibrate.candidates or ()))]
-        rates = [sample.rate(plan) for plan in plans or [settings]]
+        rates = [sample.rate(plan) for plan in plans or [settings] if not asked()]
+        if asked():
+            raise Interrupted(asked())
         fixed = sample.words(settings) + make_task(sample.facts).tuning_seconds()
         finals = [rate * sample.work(plan) + fixed for rate, plan in zip(rates, plans or [settings], strict=True)]
         brief, longer = (
@@ -149,7 +156,9 @@ def _sample(settings: Settings, raw: Raw, folder: Path) -> _Sample:
 def time_of(settings: Settings, raw: Raw) -> str:
     """Describe the time that an experiment takes; "" if it cannot be estimated, as of too few examples."""
     try:
-        low, high = seconds(settings, raw)
+        with stop_requests() as asked:  # an exception may come where Python ignores it
+            log.info("now timing short trainings, to estimate the time of the run; Ctrl-C skips this")
+            low, high = seconds(settings, raw, asked)
     except (Exception, KeyboardInterrupt) as error:  # of any kind: the experiment is written without an estimate
         if isinstance(error, Interrupted) and SIGTERM.name in str(error):  # the training took the signal
             raise SystemExit(128 + SIGTERM) from error

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import AutoLocator, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import AutoLocator, NullLocator
 
 from biocnn.config.registry import resolve
 from biocnn.metrics import match_boxes, match_detections
@@ -16,7 +16,7 @@ from biocnn.metrics.detections import ALARMS, average_precision, counts, sensiti
 from biocnn.metrics.weighted import BINS, ratio
 from biocnn.report.blocks import Table, Text, short, table
 from biocnn.report.box_panels import class_style
-from biocnn.report.figures import FAINT, INK, MUTED, Gallery, Picture, letter, new_figure
+from biocnn.report.figures import FAINT, INK, MUTED, Gallery, Picture, label_decades, letter, new_figure
 from biocnn.report.headline import interval, metric_name, number
 from biocnn.report.images import Example
 from biocnn.report.multiclass import confusion
@@ -287,10 +287,9 @@ def _by_size(axes: Axes, held: Held) -> None:
     axes.plot(*zip(*places, strict=True), "o-", color=INK, markersize=3.5, linewidth=0.5)
     low, high = (10 ** (np.log10(end) + shift) for end, shift in zip(axes.get_xlim(), (-0.05, 0.05), strict=True))
     axes.set_xlim(low, high)
-    of_decades = LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,))
-    axes.xaxis.set_major_locator(of_decades if high > 4 * low else AutoLocator())  # for at least two numbers
-    axes.xaxis.set_major_formatter("{x:,g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    label_decades(axes.xaxis)
+    if high <= 4 * low:
+        axes.xaxis.set_major_locator(AutoLocator())  # for at least two numbers
 
 
 def sizes_and_hits(held: Held) -> tuple[np.ndarray, np.ndarray]:

@@ -85,7 +85,7 @@ def _panels(results: Results) -> Panels | None:
 
 
 def _montage(results: Results, settings: Settings, gallery: Gallery) -> list[Picture]:
-    """Show training patches or whole images, original and and augmented several times, with targets outlined."""
+    """Show training patches or whole images, original and augmented several times, with targets outlined."""
     facts, section = results.facts, resolve_settings(settings, results.facts)[0].train
     frame = frame_of(section, facts)
     size = section.size if frame else section.patch

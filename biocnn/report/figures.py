@@ -7,9 +7,11 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from biocnn.core.palette import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.report.blocks import Picture, short
@@ -69,6 +71,14 @@ def style() -> Iterator[None]:
 def new_figure(height: float, width: float = PAGE_WIDTH) -> Figure:
     """Create an empty figure with automatic layout; sizes are in inches."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def label_decades(axis: XAxis | YAxis) -> None:
+    """Label a logarithmic axis with plain numbers: powers of ten, also 2 and 5 of each in a range below 100."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def letter(axes: Axes, text: str, title: str) -> None:

@@ -16,7 +16,7 @@ from biocnn.report.results import Results
 from biocnn.tasks.multiclass import Multiclass
 
 COLUMNS = 6
-_WIDEST, _BELOW = 20, 25  # characters above and below an image
+WIDEST, BELOW = 20, 25  # characters above and below an image
 _COLOURS = {True: GREEN, False: VERMILION, None: INK}
 
 
@@ -84,9 +84,9 @@ def drawn(dataset: Dataset, rows: dict[str, list[Tile]]) -> Figure:
     for line, (name, tiles) in zip(grid, rows.items(), strict=True):
         for axes, tile in zip(line, tiles, strict=False):
             images.show(axes, images.plane(dataset.input.picture(dataset.x[place[tile.id]])))
-            title = "\n".join(wrapped(words, _WIDEST, 2) for words in tile.title)
+            title = "\n".join(wrapped(words, WIDEST, 2) for words in tile.title)
             axes.set_title(title, fontsize=6.5, color=_COLOURS[tile.right], loc="left")
-            axes.set_xlabel(wrapped(tile.id, _BELOW), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+            axes.set_xlabel(wrapped(tile.id, BELOW), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
         for axes in line[len(tiles) :]:
             axes.set_visible(False)
         line[0].set_ylabel(name)

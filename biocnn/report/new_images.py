@@ -15,6 +15,7 @@ from biocnn.report import curves
 from biocnn.report.blocks import Block, Picture, Section, Table, Text, counted, table, wrapped
 from biocnn.report.figures import MUTED, PAGE_WIDTH, Gallery, new_figure
 from biocnn.report.headline import interval, number
+from biocnn.report.image_gallery import BELOW, WIDEST
 from biocnn.report.images import bare
 from biocnn.report.overlays import overlays
 from biocnn.report.results import Results
@@ -26,7 +27,6 @@ _UNCERTAIN = 10  # images
 _LIKELY = 3  # outputs of an image
 _PREVIEWS = 3  # restored images
 _ACROSS = 6  # images in a row
-_WIDEST, _BELOW = 20, 25  # characters above and below an image
 _CHANNELS = 2  # whose mean intensities are listed beside pictures
 _QUANTILES = {"Median": 0.5, "25%": 0.25, "75%": 0.75, "Minimum": 0.0, "Maximum": 1.0}
 
@@ -73,8 +73,8 @@ def _pictured(folder: Path, found: pd.DataFrame, outputs: list[str], gallery: Ga
         for axes, one in zip(line, part.to_dict("records"), strict=False):
             axes.imshow(imread(thumbnail_path(folder, str(one["thumbnail"]))))
             bare(axes)
-            axes.set_title(wrapped(_decided(one, outputs), _WIDEST, 2), fontsize=6.5, loc="left")
-            axes.set_xlabel(wrapped(one["path"], _BELOW), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
+            axes.set_title(wrapped(_decided(one, outputs), WIDEST, 2), fontsize=6.5, loc="left")
+            axes.set_xlabel(wrapped(one["path"], BELOW), fontsize=5.5, color=MUTED, loc="left", labelpad=1)
         for axes in line[len(part) :]:
             axes.set_visible(False)
         line[0].set_ylabel(name)

@@ -6,11 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from biocnn.core.palette import BLUE, ORANGE, PURPLE, SKY, VERMILION
 from biocnn.metrics import match_objects
-from biocnn.report.figures import MUTED, letter, new_figure
+from biocnn.report.figures import MUTED, label_decades, letter, new_figure
 from biocnn.report.headline import number
 
 KINDS = {"matched": "#D9DCE1", "missed": SKY, "false": VERMILION, "merged": PURPLE, "split": ORANGE}
@@ -102,9 +101,7 @@ def _scatter(axes: Axes, true: np.ndarray, predicted: np.ndarray, symbol: str, t
     axes.set(xscale=scale, yscale=scale, xlim=ends, ylim=ends)
     if log:
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5) if ends[1] < 100 * ends[0] else (1,)))
-            axis.set_major_formatter("{x:,g}")
-            axis.set_minor_formatter(NullFormatter())
+            label_decades(axis)
     bias = np.median(predicted / true) if log else (predicted - true).mean()
     text = f"median ratio {number(bias, 2)}" if log else f"mean difference {bias:+.1f}".replace("-", "−")
     axes.text(0.04, 0.96, f"n = {len(true):,}\n{text}", transform=axes.transAxes, va="top")

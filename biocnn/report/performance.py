@@ -10,9 +10,9 @@ from biocnn.report.blocks import Section, Table, table
 from biocnn.report.figures import Gallery
 from biocnn.report.headline import best_rows, interval, metric_name, number
 from biocnn.report.results import Results
+from biocnn.tasks import conformal
 
 _OF_INTERVALS = ("coverage90", "interval_width")
-_FEWEST = 9  # validation examples for an interval, see `biocnn.tasks.conformal`
 
 
 def performance(results: Results, gallery: Gallery) -> Section:
@@ -92,7 +92,7 @@ def _missing(undefined: pd.DataFrame, results: Results) -> str:
     without = undefined["metric"].isin(_OF_INTERVALS)
     words = ""
     for rows, what, reason in (
-        (undefined[without], "90% intervals", f"fewer than {_FEWEST} validation examples with a known value"),
+        (undefined[without], "90% intervals", f"fewer than {conformal.FEWEST} validation examples with a known value"),
         (undefined[~without], "value", why),
     ):
         outputs = [name for name in rows["output"].unique() if name != "all"]

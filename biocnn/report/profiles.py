@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from biocnn.evaluation.judges import Values
 from biocnn.report.bases import along_genome, predictions
 from biocnn.report.blocks import Table, short
-from biocnn.report.figures import FAINT, MUTED, PAGE_WIDTH, SERIES, Gallery, Picture, letter, new_figure
+from biocnn.report.figures import FAINT, MUTED, PAGE_WIDTH, SERIES, Gallery, Picture, label_decades, letter, new_figure
 from biocnn.report.headline import number
 from biocnn.report.results import Results
 from biocnn.report.segmentation import of_best_run
@@ -133,10 +132,7 @@ def totals(
         for axes in (left, middle, right) if wide else (left, middle):
             axes.set(xscale="log", yscale="log")
             for axis in (axes.xaxis, axes.yaxis):
-                low, high = axis.get_view_interval()
-                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 100 * low else (1.0,)))
-                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-                axis.set_minor_formatter(NullFormatter())
+                label_decades(axis)
     plus = " + 1" if counts else ""
     left.set(xlabel=f"Measured {word}{plus}", ylabel=f"Predicted {word}{plus}")
     middle.set(xlabel=f"Measured {word}{plus}", ylabel="Predicted / measured" if counts else "Predicted − measured")

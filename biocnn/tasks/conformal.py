@@ -7,10 +7,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 COVERAGE = 0.9  # share of the intervals that are to contain the true value
+FEWEST = 9  # examples for an interval with this share
 
 
 def conformal_margin(errors: "np.ndarray") -> float | None:
-    """Return the error that 90% of further examples, like these, do not exceed; None for fewer than 9.
+    """Return the error that 90% of further examples, like these, do not exceed; None for fewer than ``FEWEST``.
 
     Parameters
     ----------
